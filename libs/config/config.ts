@@ -1,0 +1,14 @@
+export { environment, projectRoot, type Environment, type RuntimeFile } from './environment.js';
+export { Section, sectionName, readSection, faultText, type ConfigFault, type SectionClass } from './section.js';
+export { Settings, ConfigError, type SettingsOrigin } from './settings.js';
+export { fileSettings, loadSettings, type LoadOptions } from './load.js';
+export {
+  fileSources,
+  flatten,
+  merge,
+  unflatten,
+  type ConfigEnvironment,
+  type Flat,
+  type PropertySource,
+  type Scalar,
+} from './sources.js';

@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** What the launcher of a running mesh leaves in `<data>/mesh.json`, so that a process started alone finds it. */
+export interface RuntimeFile {
+  pid: number;
+  startedAt: string;
+  gateway: string;
+  consul: string;
+  config: string;
+  profile: string;
+  /** Only while the embedded PostgreSQL runs: its address, without a user. */
+  database?: { url: string };
+  /** Only with the embedded PostgreSQL in the dev profile: what development tokens are verified with. */
+  devToken?: { publicJwk: Record<string, unknown>; token: string };
+}
+
+/** The addresses and switches a process is given from outside; read nowhere else. */
+export interface Environment {
+  /** The project's folder. */
+  root: string;
+  /** Where state of this machine is kept. */
+  dataDir: string;
+  profile: string;
+  /** The port to listen on, when one is wanted. */
+  port?: number;
+  /** Which of several instances on this host: 0, 1, … */
+  slot: number;
+  publicUrl?: string;
+  /** The database server, without a process's own user; undefined while there is none. */
+  databaseUrl?: string;
+  /** True when that server is the one that comes with this project. */
+  databaseIsEmbedded: boolean;
+  consulUrl: string;
+  configUrl: string;
+  /** What the launcher left, if a mesh runs from this data folder. */
+  runtime?: RuntimeFile;
+  /** The terminal wants no colours. */
+  noColor: boolean;
+  /** A secret by its name: `NAME`, or what the file in `NAME_FILE` holds now. @throws Error when that file cannot be read */
+  secret(name: string): string | undefined;
+}
+
+function readRuntime(dataDir: string): RuntimeFile | undefined {
+  try {
+    return JSON.parse(readFileSync(join(dataDir, 'mesh.json'), 'utf8')) as RuntimeFile;
+  } catch {
+    return undefined;
+  }
+}
+
+function secretFrom(env: NodeJS.ProcessEnv, name: string): string | undefined {
+  const file = env[`${name}_FILE`];
+  if (!file) return env[name] || undefined;
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new Error(`${name}_FILE names ${file}, which cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function wholeNumber(env: NodeJS.ProcessEnv, name: string): number | undefined {
+  const text = env[name];
+  if (text === undefined || text === '') return undefined;
+  if (!/^\d{1,5}$/.test(text)) throw new Error(`${name} must be a whole number, it is '${text}'`);
+  return Number(text);
+}
+
+/** The folder that holds apps/, libs/ and config/. Compiled files lie one folder deeper, under dist/. */
+export const projectRoot = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../' : '../../../', import.meta.url));
+
+/** What this process was given: the environment first, then what a running mesh left in its data folder, then the defaults of one laptop. */
+export function environment(env: NodeJS.ProcessEnv = process.env): Environment {
+  const dataDir = env.MESH_DATA || join(projectRoot, '.data');
+  const runtime = readRuntime(dataDir);
+  const given = secretFrom(env, 'DATABASE_URL');
+  return {
+    root: projectRoot,
+    dataDir,
+    profile: env.MESH_PROFILE || runtime?.profile || 'dev',
+    port: wholeNumber(env, 'PORT'),
+    slot: wholeNumber(env, 'MESH_SLOT') ?? 0,
+    publicUrl: env.PUBLIC_URL || runtime?.gateway,
+    databaseUrl: given ?? runtime?.database?.url,
+    databaseIsEmbedded: given === undefined && runtime?.database !== undefined,
+    consulUrl: env.CONSUL_HTTP_ADDR || runtime?.consul || 'http://127.0.0.1:8500',
+    configUrl: env.CONFIG_URL || runtime?.config || 'http://127.0.0.1:8888',
+    runtime,
+    noColor: Boolean(env.NO_COLOR),
+    secret: (name) => secretFrom(env, name),
+  };
+}
