@@ -20,11 +20,17 @@ export interface RuntimeFile {
 export interface Environment {
   /** The project's folder. */
   root: string;
+  /** The project's version, from its package.json. */
+  version: string;
   /** Where state of this machine is kept. */
   dataDir: string;
   profile: string;
   /** The port to listen on, when one is wanted. */
   port?: number;
+  /** The address to listen on: loopback, unless a container says otherwise. */
+  bind: string;
+  /** The address others find us at, when it is not the one we listen on. */
+  address?: string;
   /** Which of several instances on this host: 0, 1, … */
   slot: number;
   publicUrl?: string;
@@ -70,6 +76,8 @@ function wholeNumber(env: NodeJS.ProcessEnv, name: string): number | undefined {
 /** The folder that holds apps/, libs/ and config/. Compiled files lie one folder deeper, under dist/. */
 export const projectRoot = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../' : '../../../', import.meta.url));
 
+const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { version: string };
+
 /** What this process was given: the environment first, then what a running mesh left in its data folder, then the defaults of one laptop. */
 export function environment(env: NodeJS.ProcessEnv = process.env): Environment {
   const dataDir = env.MESH_DATA || join(projectRoot, '.data');
@@ -77,9 +85,12 @@ export function environment(env: NodeJS.ProcessEnv = process.env): Environment {
   const given = secretFrom(env, 'DATABASE_URL');
   return {
     root: projectRoot,
+    version,
     dataDir,
     profile: env.MESH_PROFILE || runtime?.profile || 'dev',
     port: wholeNumber(env, 'PORT'),
+    bind: env.MESH_BIND || '127.0.0.1',
+    address: env.MESH_ADDRESS || undefined,
     slot: wholeNumber(env, 'MESH_SLOT') ?? 0,
     publicUrl: env.PUBLIC_URL || runtime?.gateway,
     databaseUrl: given ?? runtime?.database?.url,

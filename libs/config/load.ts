@@ -9,7 +9,7 @@ import { environment } from './environment.js';
 import { ConfigSection } from './config-section.js';
 import type { SectionClass } from './section.js';
 import { Settings } from './settings.js';
-import { type ConfigEnvironment, fileSources } from './sources.js';
+import { type ConfigEnvironment, fileSources, type Flat } from './sources.js';
 
 export interface LoadOptions {
   /** The process's name, which is the application's name to the server. */
@@ -156,10 +156,14 @@ export async function loadSettings(options: LoadOptions): Promise<Settings> {
 
 /** The sections of a process straight from the files: for the configuration server itself, and for tests. */
 export function fileSettings(
-  options: Pick<LoadOptions, 'process' | 'profile' | 'sections' | 'log'> & { dir?: string },
+  options: Pick<LoadOptions, 'process' | 'profile' | 'sections' | 'log'> & {
+    dir?: string;
+    /** Values that win over the files. */
+    over?: Flat;
+  },
 ): Settings {
-  const { process, profile, sections, log, dir = join(environment().root, 'config') } = options;
-  const propertySources = fileSources(dir, process, [profile]);
+  const { process, profile, sections, log, dir = join(environment().root, 'config'), over = {} } = options;
+  const propertySources = [{ name: 'given', source: over }, ...fileSources(dir, process, [profile])];
   const version = createHash('sha256').update(JSON.stringify(propertySources)).digest('hex').slice(0, 12);
   const said: ConfigEnvironment = { name: process, profiles: [profile], label: null, version, state: null, propertySources };
   return new Settings(withOwn(sections), said, 'files', log);

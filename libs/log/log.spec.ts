@@ -72,7 +72,7 @@ describe('a log line', () => {
   it('is not written below the level, which can change', async () => {
     const quiet = log();
     quiet.debug('unseen');
-    quiet.setLevel('debug');
+    quiet.configure({ level: 'debug' });
     quiet.debug('seen');
     expect((await lines()).map(({ message }) => message)).toEqual(['seen']);
   });

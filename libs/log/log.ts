@@ -60,9 +60,10 @@ export class Log {
     return new Log(this.winston, this.options, `${this.options.service}.${dataset}`);
   }
 
-  /** Change what is written from now on. */
-  setLevel(level: Level): void {
+  /** Change what is written from now on: the least level, and the field names whose values never are. */
+  configure({ level, mask }: { level: Level; mask?: readonly string[] }): void {
     this.winston.level = level;
+    if (mask) this.options.mask = mask;
   }
 
   /** Wait until all lines so far are on disk. */

@@ -1,0 +1,140 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Breakers, BreakerConfig } from '#breaker';
+import { BusConfig } from '#bus';
+import { Client, ClientConfig } from '#client';
+import { type Environment, loadSettings, fileSettings, type SectionClass, type Settings } from '#config';
+import { Discovery, DiscoveryConfig } from '#discovery';
+import type { Log } from '#log';
+import { Metrics } from '#metrics';
+import { OutboxConfig, outboxTables } from '#outbox';
+import { processUrl } from '#postgres';
+import { migrationsOf, openStorage, type Storage, StorageConfig } from '#storage';
+import type { ServiceDefinition } from './definition.js';
+import type { Life } from './life.js';
+import { LogConfig, ServiceConfig } from './sections.js';
+
+/** The sections every process has. */
+export const platformSections: readonly SectionClass[] = [
+  LogConfig,
+  ServiceConfig,
+  DiscoveryConfig,
+  BreakerConfig,
+  ClientConfig,
+  StorageConfig,
+  BusConfig,
+  OutboxConfig,
+];
+
+/** How long to wait before looking again for something that has no way to tell us, ms. */
+const LOOK_AGAIN_MS = 100;
+
+/** What a process is made of before Nest stands. */
+export interface Parts {
+  env: Environment;
+  log: Log;
+  settings: Settings;
+  metrics: Metrics;
+  discovery: Discovery;
+  breakers: Breakers;
+  client: Client;
+  storage?: Storage;
+}
+
+export interface PartsOptions {
+  definition: ServiceDefinition;
+  life: Life;
+  log: Log;
+  /** Read again while waiting: a mesh may come up and leave its addresses. */
+  env: () => Environment;
+  settings?: Settings;
+  /** True for the first service of a Node process, which reports the process itself. */
+  ofNode: boolean;
+  signal: AbortSignal;
+  /** Gets what must be closed, in the order of opening. */
+  opened: (close: () => Promise<unknown> | void) => void;
+}
+
+async function readSettings({ definition, life, log, env, settings, signal }: PartsOptions): Promise<Settings> {
+  if (settings) return settings;
+  const sections = [...platformSections, ...(definition.sections ?? [])];
+  const { profile } = env();
+  if (definition.settings === 'files') return fileSettings({ process: definition.name, profile, sections, log });
+  const waiting = (why: string) => life.wait('config', why);
+  const loaded = await loadSettings({
+    process: definition.name,
+    profile,
+    sections,
+    log,
+    waiting,
+    signal,
+    url: () => env().configUrl,
+  });
+  life.met('config');
+  return loaded;
+}
+
+async function databaseUrl({ life, env, signal }: PartsOptions): Promise<string> {
+  for (;;) {
+    const { databaseUrl: url, dataDir } = env();
+    if (url) {
+      life.met('database-address');
+      return url;
+    }
+    life.wait(
+      'database-address',
+      `a database: set DATABASE_URL, or start the mesh (npm start), which leaves its address in ${dataDir}`,
+    );
+    await sleep(LOOK_AGAIN_MS, undefined, { signal });
+  }
+}
+
+async function openTables(options: PartsOptions, settings: Settings): Promise<Storage | undefined> {
+  const { definition, life, log, env, signal } = options;
+  if (!definition.tables?.length) return undefined;
+  const outbox = definition.emits ? outboxTables : { entities: [], migrations: [] };
+  const url = await databaseUrl(options);
+  const storage = await openStorage({
+    process: definition.name,
+    url: processUrl(url, definition.name, join(env().dataDir, 'secrets')),
+    entities: [...definition.tables, ...outbox.entities],
+    migrations: [...outbox.migrations, ...(await migrationsOf(definition.name))],
+    log,
+    config: settings.section(StorageConfig),
+    waiting: (why) => life.wait('database', why),
+    signal,
+  });
+  life.met('database');
+  return storage;
+}
+
+/** Open the parts of a process, saying what is waited for. @throws ConfigError, or AbortError when it is to stop meanwhile */
+export async function openParts(options: PartsOptions): Promise<Parts> {
+  const { definition, log, opened, env } = options;
+  const settings = await readSettings(options);
+  opened(() => settings.close());
+  const logConfig = settings.section(LogConfig);
+  log.configure(logConfig);
+  settings.onChange(() => log.configure(logConfig));
+  const metrics = new Metrics(definition.name, { ofNode: options.ofNode });
+  const now = env();
+  const discovery = new Discovery({
+    url: now.consulUrl,
+    token: now.secret('CONSUL_HTTP_TOKEN'),
+    log,
+    config: settings.section(DiscoveryConfig),
+  });
+  opened(() => discovery.close());
+  const breakers = new Breakers({ config: settings.section(BreakerConfig), log, metrics });
+  opened(() => breakers.close());
+  for (const name of definition.calls ?? []) breakers.of(name);
+  const client = new Client({ discovery, breakers, log, metrics, config: settings.section(ClientConfig) });
+  opened(() => client.close());
+  const storage = await openTables(options, settings);
+  if (storage) opened(() => storage.close());
+  return { env: env(), log, settings, metrics, discovery, breakers, client, storage };
+}
+
+/** An instance's id is the same after a restart, so that the restart replaces it. */
+export const instanceId = (name: string, slot: number): string => `${name}-${hostname().replace(/[^\w.-]/g, '-')}-${slot}`;

@@ -1,0 +1,102 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { exportSPKI, generateKeyPair, SignJWT } from 'jose';
+import request from 'supertest';
+import type TestAgent from 'supertest/lib/agent.js';
+import type { Role, TokenIssuer } from '#auth';
+import { environment, type Environment, fileSettings, type Flat } from '#config';
+import { type Log, silentLog } from '#log';
+import { type EmbeddedPostgres, prepareDatabase, startPostgres } from '#postgres';
+import { launch, type LaunchOptions, platformSections, type Running, type ServiceDefinition } from '#service';
+
+export interface TestMeshOptions {
+  processes: readonly ServiceDefinition[];
+  /** Values that win over the files of config/. */
+  config?: Flat;
+  log?: Log;
+}
+
+/** Some processes as they run in production, on a database and a data folder of their own, outside of discovery. */
+export interface TestMesh {
+  readonly postgres?: EmbeddedPostgres;
+  readonly dataDir: string;
+  running(name: string): Running;
+  url(name: string): string;
+  /** HTTP to that process. */
+  http(name: string): TestAgent;
+  /** A bearer token as `Authorization` wants it, for a caller with these roles. */
+  bearer(...roles: Role[]): Promise<string>;
+  /** One more instance, on slot 1, 2, … */
+  launch(definition: ServiceDefinition, options?: LaunchOptions): Promise<Running>;
+  stop(): Promise<void>;
+}
+
+async function testIssuer(): Promise<{
+  issuer: TokenIssuer;
+  sign: (roles: readonly string[], subject: string) => Promise<string>;
+}> {
+  const { publicKey, privateKey } = await generateKeyPair('ES256');
+  const issuer: TokenIssuer = {
+    issuer: 'urn:cinemanzana:test',
+    audience: 'cinemanzana',
+    algorithms: ['ES256'],
+    publicKey: await exportSPKI(publicKey),
+  };
+  const sign = (roles: readonly string[], subject: string) =>
+    new SignJWT({ roles, client_id: 'test' })
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
+      .setIssuer(issuer.issuer)
+      .setAudience(issuer.audience)
+      .setSubject(subject)
+      .setIssuedAt()
+      .setExpirationTime('5m')
+      .sign(privateKey);
+  return { issuer, sign };
+}
+
+/** A throw-away database for these processes, fast rather than durable. */
+async function testDatabase(dataDir: string, processes: readonly ServiceDefinition[]): Promise<EmbeddedPostgres | undefined> {
+  const names = processes.filter(({ tables }) => tables?.length).map(({ name }) => name);
+  if (names.length === 0) return undefined;
+  const postgres = await startPostgres({ dir: join(dataDir, 'postgres'), port: 0, durable: false });
+  await prepareDatabase(postgres.url(), { processes: names, secretsDir: join(dataDir, 'secrets') });
+  return postgres;
+}
+
+/** Start processes for a test. Everything listens on a free port, and `stop()` leaves nothing behind. */
+export async function startTestMesh({ processes, config = {}, log = silentLog }: TestMeshOptions): Promise<TestMesh> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'cinemanzana-test-'));
+  const postgres = await testDatabase(dataDir, processes);
+  const { issuer, sign } = await testIssuer();
+  const env = (): Environment => environment({ MESH_DATA: dataDir, MESH_PROFILE: 'test', DATABASE_URL: postgres?.url() });
+  const all: Running[] = [];
+  const start = async (definition: ServiceDefinition, options: LaunchOptions = {}) => {
+    const sections = [...platformSections, ...(definition.sections ?? [])];
+    const settings = fileSettings({ process: definition.name, profile: 'test', sections, log, over: config });
+    const running = await launch(definition, { env, log, settings, issuer, port: 0, unregistered: true, ...options });
+    all.push(running);
+    await running.ready;
+    return running;
+  };
+  const named = (name: string) => {
+    const found = all.find((running) => running.name === name);
+    if (!found) throw new Error(`${name} is not among the processes of this test`);
+    return found;
+  };
+  await Promise.all(processes.map((definition) => start(definition)));
+  return {
+    postgres,
+    dataDir,
+    running: named,
+    url: (name) => named(name).url,
+    http: (name) => request.agent(named(name).url),
+    bearer: async (...roles) => `Bearer ${await sign(roles, 'tester')}`,
+    launch: (definition, options) => start(definition, { slot: all.length, ...options }),
+    stop: async () => {
+      await Promise.all(all.map((running) => running.close({ hasty: true })));
+      await postgres?.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
