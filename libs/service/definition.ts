@@ -24,6 +24,8 @@ export interface ServiceOptions {
   imports?: readonly DynamicModule[];
   /** The port when none is given from outside; most processes take any free one. */
   port?: number;
+  /** A server for the outside on that port, answered by `listener` alone; health, metrics and the rest stay on the other, free port. */
+  door?: { port: number; listener: (app: INestApplication) => Listener | Promise<Listener> };
   /** Answers ahead of Nest, made once the application stands. */
   listener?: (app: INestApplication) => Listener | Promise<Listener>;
   /** Where its own configuration comes from: the server of the mesh, or the files themselves (that server's own case). */

@@ -6,7 +6,7 @@ import { runWithout } from '#context';
 import { createLog, type Log } from '#log';
 import { type Application, standUp } from './application.js';
 import type { ProcessState, ServiceDefinition } from './definition.js';
-import { HttpServer } from './http/server.js';
+import { HttpServer, nothingHere } from './http/server.js';
 import { Life } from './life.js';
 import { instanceId, openParts, type Parts } from './parts.js';
 import { ServiceConfig } from './sections.js';
@@ -61,6 +61,7 @@ class Launch implements Running {
   url = '';
   private readonly life: Life;
   private readonly http: HttpServer;
+  private readonly door?: HttpServer;
   private readonly stopping = new AbortController();
   private readonly closers: (() => Promise<unknown> | void)[] = [];
   private readonly log: Log;
@@ -82,6 +83,7 @@ class Launch implements Running {
     this.log = options.log ?? createLog({ service: definition.name, version: env.version, environment: env.profile });
     this.life = new Life(definition.name, options.slot ?? env.slot, options.report);
     this.http = new HttpServer(() => this.life.waitingFor);
+    if (definition.door) this.door = new HttpServer(() => this.life.waitingFor, true);
   }
 
   get app(): INestApplication {
@@ -93,12 +95,19 @@ class Launch implements Running {
 
   async start(): Promise<this> {
     const { bind } = this.env();
+    const { port, door } = this.definition;
     // Only the first instance on a host has the well-known port; further ones take any.
-    const wellKnown = this.life.slot === 0 ? this.definition.port : 0;
-    const port = await this.http.listen(this.options.port ?? wellKnown ?? 0, bind);
-    this.url = `http://${this.address()}:${port}`;
+    const wanted = this.options.port ?? (this.life.slot === 0 ? (door?.port ?? port) : undefined) ?? 0;
+    const inner = await this.http.listen(door ? 0 : wanted, bind);
+    try {
+      const outer = await this.door?.listen(wanted, bind);
+      this.url = `http://${this.address()}:${outer ?? inner}`;
+    } catch (error) {
+      await this.http.close(0);
+      throw error;
+    }
     this.life.url = this.url;
-    this.booted = runWithout(() => this.boot(port)).then(
+    this.booted = runWithout(() => this.boot(inner)).then(
       () => this.settle.resolve(),
       (error: unknown) => {
         if (!this.stopping.signal.aborted) this.log.error('process cannot start', { error });
@@ -121,7 +130,15 @@ class Launch implements Running {
     this.parts = await openParts({ definition, life, log, env, settings, ofNode, signal, opened });
     signal.throwIfAborted();
     this.application = await standUp(definition, this.parts, this.http, options.issuer ?? developmentIssuer(env()));
+    await this.openDoor();
     await this.becomeReady(port);
+  }
+
+  private async openDoor() {
+    if (!this.door || !this.definition.door) return;
+    const listener = await this.definition.door.listener(this.app);
+    this.door.limits(this.parts!.settings.section(ServiceConfig));
+    this.door.serve(nothingHere, listener);
   }
 
   private async becomeReady(port: number) {
@@ -189,8 +206,11 @@ class Launch implements Running {
     if (this.registered)
       await this.parts!.discovery.deregister().catch((error: unknown) => this.log.warn('deregistration failed', { error }));
     this.http.drain();
+    this.door?.drain();
     if (config && this.registered && !hasty) await sleep(config.drainMs);
-    const cut = await this.http.close(config?.closeMs ?? CLOSE_UNSTARTED_MS);
+    const closeMs = config?.closeMs ?? CLOSE_UNSTARTED_MS;
+    // What the door has accepted may still be forwarded and measured, so the inner server goes last.
+    const cut = ((await this.door?.close(closeMs)) ?? 0) + (await this.http.close(closeMs));
     if (cut > 0) this.log.warn('requests cut by the stop', { cut });
     await this.booted;
     await this.application?.close().catch((error: unknown) => this.log.error('application closed badly', { error }));

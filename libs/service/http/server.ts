@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { contextFromHeaders, runWith } from '#context';
+import { context, contextFromHeaders, runWith } from '#context';
 import { notReady } from '#health';
-import { PROBLEM_JSON, problemBody } from '#problem';
+import { Problem, PROBLEM_JSON, problemBody } from '#problem';
 
 /** Takes a request, or leaves it to Nest by returning false. Runs in the request's context, ahead of Nest's pipeline. */
 export type Listener = (req: IncomingMessage, res: ServerResponse) => boolean;
@@ -22,8 +22,14 @@ export class HttpServer {
   private active = 0;
   private idle: () => void = () => undefined;
 
-  /** @param waitingFor  what the process waits for now, in sentences */
-  constructor(private readonly waitingFor: () => readonly string[]) {
+  /**
+   * @param waitingFor  what the process waits for now, in sentences
+   * @param isDoor      open to the outside, which is told no more than that we start
+   */
+  constructor(
+    private readonly waitingFor: () => readonly string[],
+    private readonly isDoor = false,
+  ) {
     this.server = createServer({ connectionsCheckingInterval: CONNECTIONS_CHECK_MS }, (req, res) => this.take(req, res));
     this.server.maxHeadersCount = MAX_HEADERS_COUNT;
   }
@@ -82,12 +88,19 @@ export class HttpServer {
   }
 
   private notYet(req: IncomingMessage, res: ServerResponse) {
-    if (req.url === '/health/live') {
+    if (req.url === '/health/live' && !this.isDoor) {
       res.writeHead(200, { 'Content-Type': 'application/json' }).end('{"status":"ok","info":{},"error":{},"details":{}}');
       return;
     }
-    const problem = notReady(this.waitingFor());
-    const headers = { 'Content-Type': PROBLEM_JSON, ...problem.headers, Connection: 'close' };
-    res.writeHead(problem.status, headers).end(JSON.stringify(problemBody(problem)));
+    answer(res, notReady(this.isDoor ? ['the start'] : this.waitingFor()), { Connection: 'close' });
   }
 }
+
+function answer(res: ServerResponse, problem: Problem, headers: Record<string, string> = {}) {
+  res.writeHead(problem.status, { 'Content-Type': PROBLEM_JSON, ...problem.headers, ...headers });
+  res.end(JSON.stringify(problemBody(problem, context()?.traceId)));
+}
+
+/** Answers what nobody took with a 404 problem. */
+export const nothingHere: RequestListener = (_req, res) =>
+  answer(res, new Problem('not-found', 404, 'there is nothing at this address'));
