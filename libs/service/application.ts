@@ -1,4 +1,4 @@
-import { type DynamicModule, type INestApplication, Module, type Provider } from '@nestjs/common';
+import { type DynamicModule, type INestApplication, Module, type ValueProvider } from '@nestjs/common';
 import { APP_FILTER, NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { TerminusModule } from '@nestjs/terminus';
@@ -9,7 +9,6 @@ import { Breakers } from '#breaker';
 import { BusConfig, BusServer } from '#bus';
 import { Client } from '#client';
 import { Settings } from '#config';
-import { runWithout } from '#context';
 import { Discovery } from '#discovery';
 import { HealthController, Needs } from '#health';
 import { Log } from '#log';
@@ -21,18 +20,33 @@ import { fastifyOver, observe } from './http/fastify.js';
 import { ProblemFilter } from './http/filter.js';
 import type { HttpServer } from './http/server.js';
 import { type Parts, platformSections } from './parts.js';
-import { ApiDocument, PlatformController } from './platform.js';
+import { ApiDocument, Instance, PlatformController } from './platform.js';
 import { ServiceConfig } from './sections.js';
 
 @Module({})
 class Process {}
 
-/** The parts as Nest providers, each under its class. */
-function values(definition: ServiceDefinition, parts: Parts, needs: Needs, document: ApiDocument): Provider[] {
-  const { log, settings, metrics, discovery, breakers, client, storage } = parts;
-  const of = <T>(provide: abstract new (...args: never[]) => T, useValue: T): Provider => ({ provide, useValue });
-  const stored = storage ? [of(Storage, storage), of(DataSource, storage.db)] : [];
-  const sections = [...platformSections, ...(definition.sections ?? [])].map((cls) => of(cls, settings.section(cls)));
+/** What an application is built from. */
+export interface Blueprint {
+  definition: ServiceDefinition;
+  parts: Parts;
+  slot: number;
+  /** Whose tokens are accepted. */
+  issuer?: TokenIssuer;
+}
+
+/** What stands between the parts and Nest: made here, closed here. */
+interface Fittings {
+  needs: Needs;
+  document: ApiDocument;
+  relay?: Relay;
+}
+
+/** Everything a class of the process can ask for, each under its own class. */
+function injectables({ definition, parts, slot }: Blueprint, { needs, document, relay }: Fittings): ValueProvider[] {
+  const { env, log, settings, metrics, discovery, breakers, client, storage } = parts;
+  const instance = new Instance({ name: definition.name, version: env.version, slot }, settings);
+  const of = <T>(provide: abstract new (...args: never[]) => T, useValue: T): ValueProvider => ({ provide, useValue });
   return [
     of(Log, log),
     of(Settings, settings),
@@ -42,21 +56,17 @@ function values(definition: ServiceDefinition, parts: Parts, needs: Needs, docum
     of(Client, client),
     of(Needs, needs),
     of(ApiDocument, document),
-    ...stored,
-    ...sections,
+    of(Instance, instance),
+    ...(storage ? [of(Storage, storage), of(DataSource, storage.db)] : []),
+    ...(relay ? [of(Relay, relay)] : []),
+    ...[...platformSections, ...(definition.sections ?? [])].map((cls) => of(cls, settings.section(cls))),
   ];
 }
 
-function moduleOf(
-  definition: ServiceDefinition,
-  parts: Parts,
-  needs: Needs,
-  document: ApiDocument,
-  relay?: Relay,
-  issuer?: TokenIssuer,
-) {
-  const shared = [...values(definition, parts, needs, document), ...(relay ? [{ provide: Relay, useValue: relay }] : [])];
-  const module: DynamicModule = {
+function moduleOf(blueprint: Blueprint, fittings: Fittings): DynamicModule {
+  const { definition, parts, issuer } = blueprint;
+  const shared = injectables(blueprint, fittings);
+  return {
     module: Process,
     global: true,
     imports: [TerminusModule.forRoot({ logger: false }), ...(definition.imports ?? [])],
@@ -67,9 +77,8 @@ function moduleOf(
       { provide: APP_FILTER, useValue: new ProblemFilter(parts.log) },
       ...(definition.providers ?? []),
     ],
-    exports: shared.map((provider) => (provider as { provide: symbol }).provide),
+    exports: shared.map(({ provide }) => provide),
   };
-  return module;
 }
 
 /** A Nest application that answers on the process's server. */
@@ -80,26 +89,25 @@ export interface Application {
   close(): Promise<void>;
 }
 
-/** Build the application over its parts and let it answer requests. */
-export async function standUp(
-  definition: ServiceDefinition,
-  parts: Parts,
-  http: HttpServer,
-  issuer?: TokenIssuer,
-): Promise<Application> {
-  const { log, metrics, settings, storage } = parts;
+function fit({ definition, parts }: Blueprint): Fittings {
+  const { env, log, metrics, settings, storage } = parts;
+  const { name, emits } = definition;
   const needs = new Needs();
   if (storage) needs.need('the database', () => storage.ping());
-  const document = new ApiDocument(definition.name, parts.env.version);
-  const relay =
-    storage && definition.emits
-      ? new Relay({ storage, process: definition.name, log, metrics, config: settings.section(OutboxConfig) })
-      : undefined;
-  let rest: RequestListener | undefined;
+  const config = settings.section(OutboxConfig);
+  const relay = storage && emits ? new Relay({ storage, process: name, log, metrics, config }) : undefined;
+  return { needs, relay, document: new ApiDocument(name, env.version) };
+}
+
+/** Build the application over its parts and let it answer requests on `http`. */
+export async function standUp(blueprint: Blueprint, http: HttpServer): Promise<Application> {
+  const { definition, parts } = blueprint;
+  const { log, metrics, settings, storage } = parts;
+  const fittings = fit(blueprint);
   const config = settings.section(ServiceConfig);
+  let rest: RequestListener | undefined;
   const adapter = fastifyOver(http, config, (handler) => (rest = handler));
-  const module = moduleOf(definition, parts, needs, document, relay, issuer);
-  const nest = await NestFactory.create<NestFastifyApplication>(module, adapter, {
+  const nest = await NestFactory.create<NestFastifyApplication>(moduleOf(blueprint, fittings), adapter, {
     logger: log.forNest(),
     bodyParser: false,
     abortOnError: false,
@@ -112,14 +120,14 @@ export async function standUp(
   }
   await nest.init();
   await adapter.getInstance().ready();
-  document.of(nest);
+  fittings.document.of(nest);
   http.limits(config);
   http.serve(rest!, await definition.listener?.(nest));
-  if (definition.listens) await runWithout(() => nest.startAllMicroservices());
-  relay?.start();
+  if (definition.listens) await nest.startAllMicroservices();
+  fittings.relay?.start();
   const close = async () => {
-    await relay?.stop();
+    await fittings.relay?.stop();
     await nest.close();
   };
-  return { nest, needs, close };
+  return { nest, needs: fittings.needs, close };
 }

@@ -129,7 +129,9 @@ class Launch implements Running {
     const { env, settings, ofNode = false } = { ...options, env: this.env };
     this.parts = await openParts({ definition, life, log, env, settings, ofNode, signal, opened });
     signal.throwIfAborted();
-    this.application = await standUp(definition, this.parts, this.http, options.issuer ?? developmentIssuer(env()));
+    const { parts } = this;
+    const issuer = options.issuer ?? developmentIssuer(env());
+    this.application = await standUp({ definition, parts, slot: life.slot, issuer }, this.http);
     await this.openDoor();
     await this.becomeReady(port);
   }

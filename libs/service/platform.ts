@@ -2,6 +2,7 @@ import { Controller, Get, Header, Inject, type INestApplication, Res } from '@ne
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Public } from '#auth';
+import type { Settings } from '#config';
 import { Metrics } from '#metrics';
 
 /** The OpenAPI document of a process, made when it is first asked for: most processes are asked once, by the gateway. */
@@ -28,6 +29,32 @@ export class ApiDocument {
   }
 }
 
+/** What one instance is and runs. */
+export interface Info {
+  name: string;
+  version: string;
+  slot: number;
+  pid: number;
+  startedAt: string;
+  /** Which configuration it runs, and where that came from. */
+  config: { revision: string; origin: string };
+}
+
+/** The facts of an instance that do not change, and a way to those that do. */
+export class Instance {
+  private readonly startedAt = new Date().toISOString();
+
+  constructor(
+    private readonly facts: Pick<Info, 'name' | 'version' | 'slot'>,
+    private readonly settings: Settings,
+  ) {}
+
+  info(): Info {
+    const { revision, origin } = this.settings;
+    return { ...this.facts, pid: process.pid, startedAt: this.startedAt, config: { revision, origin } };
+  }
+}
+
 /** What every process tells about itself. None of it is reachable through the gateway. */
 @Controller()
 @Public()
@@ -35,7 +62,14 @@ export class PlatformController {
   constructor(
     @Inject(Metrics) private readonly metrics: Metrics,
     @Inject(ApiDocument) private readonly document: ApiDocument,
+    @Inject(Instance) private readonly instance: Instance,
   ) {}
+
+  /** Which instance this is, and which configuration it runs. */
+  @Get('info')
+  info(): Info {
+    return this.instance.info();
+  }
 
   /** Everything measured here, in Prometheus' text format. */
   @Get('metrics')

@@ -100,3 +100,4 @@ export async function startTestMesh({ processes, config = {}, log = silentLog }:
     },
   };
 }
+export { isAlive, startWholeMesh, until, type Answer, WholeMesh, type WholeMeshOptions } from './whole.js';

@@ -109,6 +109,15 @@ describe('JSON', () => {
     },
   );
 
+  it('holds no text that a database cannot store', () => {
+    expect(firstError(String.raw`{"title":"a\u0000b"}`)).toEqual({
+      pointer: '/title',
+      detail: 'must not contain the character U+0000',
+    });
+    expect(firstError(String.raw`["x","\ud83c"]`)).toEqual({ pointer: '/1', detail: 'must not contain half a surrogate pair' });
+    expect(parseJson(String.raw`"\ud83c\udf4e \\u0000"`, limits)).toBe('🍎 \\u0000');
+  });
+
   it('is not echoed whole', () => {
     expect(refusal(`{"${'x'.repeat(1e6)}":${'['.repeat(100)}`).detail.length).toBeLessThan(1000);
   });

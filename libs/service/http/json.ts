@@ -134,6 +134,8 @@ class Scan {
 
   private skipString(): void {
     if (this.text[this.at] !== '"') this.broken();
+    const from = this.at;
+    let isEscaped = false;
     for (this.at++; ; this.at++) {
       const code = this.text.charCodeAt(this.at);
       if (code === 0x22) break;
@@ -142,9 +144,17 @@ class Scan {
       if (code !== 0x5c) continue;
       ESCAPE.lastIndex = this.at;
       if (!ESCAPE.test(this.text)) this.broken();
+      isEscaped ||= this.text[this.at + 1] === 'u';
       this.at = ESCAPE.lastIndex - 1;
     }
     this.at++;
+    if (isEscaped) this.storable(JSON.parse(this.text.slice(from, this.at)) as string);
+  }
+
+  // PostgreSQL stores neither, and answers with an error of its own.
+  private storable(text: string): void {
+    if (text.includes('\0')) this.refuse('must not contain the character U+0000');
+    if (!text.isWellFormed()) this.refuse('must not contain half a surrogate pair');
   }
 
   private refuse(detail: string): never {

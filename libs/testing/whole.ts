@@ -1,0 +1,178 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { projectRoot, type RuntimeFile } from '#config';
+
+/** A line of `mesh up --json`. */
+export interface MeshEvent {
+  event: string;
+  process?: string;
+  state?: string;
+  text?: string;
+  done?: number;
+  total?: number;
+  api?: string;
+  seconds?: number;
+}
+
+export interface WholeMeshOptions {
+  /** `--unfold`, or `--fold a,b;c`; folded into one process by default. */
+  fold?: string[];
+  /** Start on these data again; they then outlive `stop()`. */
+  dataDir?: string;
+  env?: Record<string, string>;
+}
+
+const READY_WITHIN_MS = 60_000;
+const STOPPED_WITHIN_MS = 25_000;
+const front = join(projectRoot, 'apps/mesh/front.mjs');
+
+/** Wait until `test` holds. @throws Error naming `what` when it does not within `withinMs` */
+export async function until(what: string, test: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<number> {
+  const startedAt = Date.now();
+  for (;;) {
+    if (await test()) return Date.now() - startedAt;
+    if (Date.now() - startedAt > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await sleep(20);
+  }
+}
+
+/** Whether a process with that id exists. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The whole mesh as `npm start` runs it, on free ports and data of its own. */
+export class WholeMesh {
+  readonly events: MeshEvent[] = [];
+  /** What it said that is no event: errors. */
+  said = '';
+  private readonly child: ChildProcess;
+  private readonly exit: Promise<unknown>;
+
+  constructor(
+    readonly dataDir: string,
+    private readonly owned: boolean,
+    { fold = [], env = {} }: WholeMeshOptions,
+  ) {
+    const ports = ['--port', '0', '--config-port', '0', '--discovery-port', '0'];
+    this.child = spawn(process.execPath, [front, 'up', '--json', ...ports, ...fold], {
+      env: this.env(env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.exit = once(this.child, 'exit');
+    createInterface({ input: this.child.stdout! }).on('line', (line) => this.hear(line));
+    this.child.stderr!.on('data', (text: Buffer) => (this.said += text.toString()));
+  }
+
+  /** The launcher's process id. */
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  get runtime(): RuntimeFile {
+    return JSON.parse(readFileSync(join(this.dataDir, 'mesh.json'), 'utf8')) as RuntimeFile;
+  }
+
+  get api(): string {
+    return this.runtime.gateway;
+  }
+
+  get token(): string {
+    return this.runtime.devToken!.token;
+  }
+
+  /** @throws Error with what it said when it is not ready in time */
+  async ready(): Promise<this> {
+    const isReady = () => this.events.some(({ event }) => event === 'ready');
+    await until('the mesh is ready', () => isReady() || this.child.exitCode !== null, READY_WITHIN_MS).catch(() => undefined);
+    if (!isReady())
+      throw new Error(`the mesh is not ready:\n${this.said}\n${this.events.map((e) => JSON.stringify(e)).join('\n')}`);
+    return this;
+  }
+
+  /** Run `mesh <args>` against it. */
+  async mesh(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+    try {
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, [front, ...args], { env: this.env({}) });
+      return { code: 0, stdout, stderr };
+    } catch (error) {
+      const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+      return { code, stdout, stderr };
+    }
+  }
+
+  /** HTTP to the gateway; JSON bodies are written and read. */
+  async http(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    const json: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
+    const answer = await fetch(`${this.api}${path}`, { method, headers: { ...json, ...headers }, body: JSON.stringify(body) });
+    const text = await answer.text();
+    const isJson = /[/+]json/.test(answer.headers.get('content-type') ?? '');
+    return { status: answer.status, headers: answer.headers, body: (isJson && text ? JSON.parse(text) : text) as Answer['body'] };
+  }
+
+  /** The same with the development token. */
+  write(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    return this.http(method, path, body, { authorization: `Bearer ${this.token}`, ...headers });
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** Wait for its end. @returns the exit code, or null after a signal */
+  async ended(): Promise<number | null> {
+    const late = sleep(STOPPED_WITHIN_MS, 'late', { ref: false });
+    if ((await Promise.race([this.exit, late])) === 'late') throw new Error(`the mesh did not end:\n${this.said}`);
+    return this.child.exitCode;
+  }
+
+  /** Ctrl-C, and away with its data unless they were given. */
+  async stop(): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.signal('SIGINT');
+    await this.ended().finally(() => this.child.kill('SIGKILL'));
+    if (this.owned) rmSync(this.dataDir, { recursive: true, force: true });
+  }
+
+  private env(more: Record<string, string>): NodeJS.ProcessEnv {
+    const { PATH, HOME, LANG } = process.env;
+    return { PATH, HOME, LANG, MESH_DATA: this.dataDir, ...more };
+  }
+
+  private hear(line: string) {
+    try {
+      this.events.push(JSON.parse(line) as MeshEvent);
+    } catch {
+      this.said += `${line}\n`;
+    }
+  }
+}
+
+/** What the gateway answered. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  body: Record<string, never> & { items?: Record<string, never>[] };
+}
+
+/** Start the whole mesh and wait until it is ready. */
+export async function startWholeMesh(options: WholeMeshOptions = {}): Promise<WholeMesh> {
+  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'cinemanzana-mesh-'));
+  const mesh = new WholeMesh(dataDir, options.dataDir === undefined, options);
+  try {
+    return await mesh.ready();
+  } catch (error) {
+    await mesh.stop().catch(() => undefined);
+    throw error;
+  }
+}
