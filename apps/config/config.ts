@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Put, Query, Res, ValidationPipe } from '@nestjs/common';
 import { Type } from 'class-transformer';
-import { IsDefined, IsInt, IsOptional, IsString, Length, Matches, Max, Min, type ValidationError } from 'class-validator';
+import { IsIn, IsInt, IsOptional, IsString, Length, Matches, Max, Min, ValidateIf, type ValidationError } from 'class-validator';
 import type { FastifyReply } from 'fastify';
 import { Allow, currentCaller, Public } from '#auth';
 import { type ConfigEnvironment, environment, fileSources, type PropertySource, readSection, type Scalar } from '#config';
@@ -31,7 +31,10 @@ export class Override {
   key: string;
 
   /** The value, or null to let the files decide again. */
-  @IsDefined({ message: 'value is missing; null removes the override' })
+  @ValidateIf(({ value }: Override) => value === undefined || typeof value === 'object')
+  @IsIn([null], {
+    message: 'value must be a string, a number, true, false, or null to remove the override; of a list set key[0], key[1], …',
+  })
   value: Scalar;
 
   /** Who says so, beside the account that does: one account may serve several people. */

@@ -115,8 +115,7 @@ export async function standUp(blueprint: Blueprint, http: HttpServer): Promise<A
   observe(adapter.getInstance(), metrics, log);
   if (definition.listens && storage) {
     const strategy = new BusServer({ storage, process: definition.name, log, metrics, config: settings.section(BusConfig) });
-    // The HTTP guard and filter stay out of events: there is no caller, and an error must reach the strategy.
-    nest.connectMicroservice({ strategy }, { inheritAppConfig: false });
+    BusServer.join(nest, strategy);
   }
   await nest.init();
   await adapter.getInstance().ready();

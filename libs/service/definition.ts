@@ -28,6 +28,8 @@ export interface ServiceOptions {
   door?: { port: number; listener: (app: INestApplication) => Listener | Promise<Listener> };
   /** Answers ahead of Nest, made once the application stands. */
   listener?: (app: INestApplication) => Listener | Promise<Listener>;
+  /** Called when the process begins to stop, to end answers that would wait for ever; it still serves for the time of the drain. */
+  stopping?: (app: INestApplication) => void;
   /** Where its own configuration comes from: the server of the mesh, or the files themselves (that server's own case). */
   settings?: 'server' | 'files';
   /** Names of the services it calls: a breaker is declared for each from the start. */

@@ -208,6 +208,7 @@ class Launch implements Running {
     if (this.registered)
       await this.parts!.discovery.deregister().catch((error: unknown) => this.log.warn('deregistration failed', { error }));
     this.http.drain();
+    if (this.application) this.definition.stopping?.(this.application.nest);
     this.door?.drain();
     if (config && this.registered && !hasty) await sleep(config.drainMs);
     const closeMs = config?.closeMs ?? CLOSE_UNSTARTED_MS;

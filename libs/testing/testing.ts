@@ -7,8 +7,11 @@ import type TestAgent from 'supertest/lib/agent.js';
 import type { Role, TokenIssuer } from '#auth';
 import { environment, type Environment, fileSettings, type Flat } from '#config';
 import { type Log, silentLog } from '#log';
-import { type EmbeddedPostgres, prepareDatabase, startPostgres } from '#postgres';
+import type { EmbeddedPostgres } from '#postgres';
 import { launch, type LaunchOptions, platformSections, type Running, type ServiceDefinition } from '#service';
+import { startTestDatabase, type TestDatabase } from './database.js';
+
+export { startTestDatabase, type TestDatabase } from './database.js';
 
 export interface TestMeshOptions {
   processes: readonly ServiceDefinition[];
@@ -55,19 +58,17 @@ async function testIssuer(): Promise<{
   return { issuer, sign };
 }
 
-/** A throw-away database for these processes, fast rather than durable. */
-async function testDatabase(dataDir: string, processes: readonly ServiceDefinition[]): Promise<EmbeddedPostgres | undefined> {
+/** A throw-away database for those of these processes that store. */
+async function testDatabase(dataDir: string, processes: readonly ServiceDefinition[]): Promise<TestDatabase | undefined> {
   const names = processes.filter(({ tables }) => tables?.length).map(({ name }) => name);
-  if (names.length === 0) return undefined;
-  const postgres = await startPostgres({ dir: join(dataDir, 'postgres'), port: 0, durable: false });
-  await prepareDatabase(postgres.url(), { processes: names, secretsDir: join(dataDir, 'secrets') });
-  return postgres;
+  return names.length === 0 ? undefined : startTestDatabase(names, dataDir);
 }
 
 /** Start processes for a test. Everything listens on a free port, and `stop()` leaves nothing behind. */
 export async function startTestMesh({ processes, config = {}, log = silentLog }: TestMeshOptions): Promise<TestMesh> {
   const dataDir = mkdtempSync(join(tmpdir(), 'cinemanzana-test-'));
-  const postgres = await testDatabase(dataDir, processes);
+  const database = await testDatabase(dataDir, processes);
+  const postgres = database?.postgres;
   const { issuer, sign } = await testIssuer();
   const env = (): Environment => environment({ MESH_DATA: dataDir, MESH_PROFILE: 'test', DATABASE_URL: postgres?.url() });
   const all: Running[] = [];
@@ -95,7 +96,7 @@ export async function startTestMesh({ processes, config = {}, log = silentLog }:
     launch: (definition, options) => start(definition, { slot: all.length, ...options }),
     stop: async () => {
       await Promise.all(all.map((running) => running.close({ hasty: true })));
-      await postgres?.stop();
+      await database?.stop();
       rmSync(dataDir, { recursive: true, force: true });
     },
   };

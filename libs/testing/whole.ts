@@ -162,7 +162,7 @@ export class WholeMesh {
 export interface Answer {
   status: number;
   headers: Headers;
-  body: Record<string, never> & { items?: Record<string, never>[] };
+  body: Record<string, unknown> & { items?: { id: string }[]; next?: string | null };
 }
 
 /** Start the whole mesh and wait until it is ready. */
