@@ -1,0 +1,149 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { Binaries } from './binaries.js';
+import { isRoot, nobody, pathHash, reachable, shelters, type SystemUser } from './files.js';
+
+/** Where one cluster keeps its things. */
+export interface Cluster {
+  /** Our folder: password, port, who runs it. */
+  dir: string;
+  /** PGDATA: inside `dir`, or elsewhere when PostgreSQL's user cannot reach that. */
+  data: string;
+  /** Whom PostgreSQL runs as, when not as ourselves. */
+  user?: SystemUser;
+}
+
+/** Said by every program of PostgreSQL in English, whatever the terminal speaks; and nothing of our environment is its business. */
+export const QUIET_ENV = process.platform === 'win32' ? undefined : { LC_ALL: 'C', TZ: 'UTC' };
+
+const movedFile = (dir: string) => join(dir, 'moved');
+
+function movedTo(dir: string): string | undefined {
+  const file = movedFile(dir);
+  if (!existsSync(file)) return undefined;
+  const data = readFileSync(file, 'utf8').trim();
+  // A copied clone brings the note of the original along, whose data it must not touch.
+  return basename(dirname(data)) === `cinemanzana-${pathHash(dir)}` ? data : undefined;
+}
+
+function moveAway(dir: string, user: SystemUser, lasting: boolean): string {
+  const [place] = shelters(user, lasting);
+  if (!place) throw new Error(`PostgreSQL may not run as root, and user ${user.uid} cannot enter ${dir}: chmod o+x its parents`);
+  const home = join(place, `cinemanzana-${pathHash(dir)}`);
+  mkdirSync(home, { recursive: true, mode: 0o711 });
+  if (statSync(home).uid !== process.getuid?.()) throw new Error(`${home} was not made by us: remove it and start again`);
+  chmodSync(home, 0o711);
+  const data = join(home, 'data');
+  writeFileSync(movedFile(dir), `${data}\n`);
+  return data;
+}
+
+/**
+ * Find or choose the folders of the cluster in `path`.
+ *
+ * @param lasting  its data must outlive a restart of the machine
+ * @throws Error when PostgreSQL's user can reach neither `path` nor a folder outside
+ */
+export function openCluster(path: string, lasting: boolean): Cluster {
+  const made = mkdirSync(path, { recursive: true, mode: 0o755 }) !== undefined;
+  const dir = realpathSync(path);
+  if (made) chmodSync(dir, 0o711);
+  const inside = join(dir, 'data');
+  if (!isRoot()) return { dir, data: inside };
+  const data = movedTo(dir) ?? inside;
+  const owner = existsSync(data) ? statSync(data) : undefined;
+  // An ordinary user's cluster stays that user's, also when root starts it once.
+  const user = owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : nobody();
+  if (owner || reachable(dir, user)) return { dir, data, user };
+  return { dir, data: moveAway(dir, user, lasting), user };
+}
+
+/** Remove every file of the cluster in `path`, also those that had to live elsewhere. */
+export function removeCluster(path: string): void {
+  if (!existsSync(path)) return;
+  const dir = realpathSync(path);
+  const data = movedTo(dir);
+  if (data) rmSync(dirname(data), { recursive: true, force: true });
+  rmSync(dir, { recursive: true, force: true });
+}
+
+/** The superuser's password, made on first use, readable by us alone. */
+export function password({ dir }: Cluster): string {
+  const file = join(dir, 'password');
+  if (!existsSync(file)) writeFileSync(file, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
+  return readFileSync(file, 'utf8').trim();
+}
+
+// The built-in collation is the same on every system and every version of its C library; the character classes that
+// pg_trgm needs beyond ASCII come from the C library, whose name for UTF-8 differs.
+const LOCALE: Partial<Record<NodeJS.Platform, string[]>> = {
+  linux: ['--locale=C.UTF-8'],
+  darwin: ['--locale=C', '--lc-ctype=UTF-8'],
+};
+const COLLATION = ['--encoding=UTF8', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
+
+function run(program: string, args: string[], user?: SystemUser): Promise<void> {
+  return new Promise((done, failed) => {
+    let said = '';
+    // A group of its own: Ctrl-C reaches every process of the foreground group, and half a cluster is no cluster.
+    const child = spawn(program, args, { ...user, cwd: '/', env: QUIET_ENV, detached: true, windowsHide: true });
+    const hear = (text: Buffer) => void (said += text.toString());
+    child.stdout.on('data', hear);
+    child.stderr.on('data', hear);
+    child.once('error', failed);
+    child.once('close', (code) =>
+      code === 0 ? done() : failed(new Error(`${basename(program)} failed (${code}):\n${said.trim()}`)),
+    );
+  });
+}
+
+/** Make the cluster's data unless it is there. What is there is whole: it is made beside its place and then renamed. */
+export async function initialise(cluster: Cluster, { initdb }: Binaries, durable: boolean): Promise<void> {
+  const { data, user } = cluster;
+  if (existsSync(join(data, 'PG_VERSION'))) return;
+  const home = dirname(data);
+  for (const left of readdirSync(home).filter((name) => name.startsWith('new-'))) rmSync(join(home, left), { recursive: true });
+  const making = mkdtempSync(join(home, 'new-'));
+  const secret = `${making}.password`;
+  try {
+    writeFileSync(secret, `${password(cluster)}\n`, { mode: 0o600 });
+    for (const path of user ? [making, secret] : []) chownSync(path, user!.uid, user!.gid);
+    const sync = durable ? [] : ['--no-sync'];
+    const locale = LOCALE[process.platform] ?? ['--locale=C'];
+    await run(
+      initdb,
+      [
+        '-D',
+        making,
+        '-U',
+        'mesh',
+        '--auth=scram-sha-256',
+        `--pwfile=${secret}`,
+        '--no-instructions',
+        ...locale,
+        ...COLLATION,
+        ...sync,
+      ],
+      user,
+    );
+    renameSync(making, data);
+  } finally {
+    rmSync(secret, { force: true });
+    rmSync(making, { recursive: true, force: true });
+  }
+}

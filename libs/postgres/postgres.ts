@@ -1,0 +1,3 @@
+export { EmbeddedPostgres, removePostgres, startPostgres, type PostgresOptions } from './launcher.js';
+export { openClient } from './client.js';
+export { prepareDatabase, processUrl, roleOf, type PrepareOptions } from './prepare.js';
