@@ -1,0 +1,149 @@
+import type { INestApplication, INestMicroservice } from '@nestjs/common';
+import { BaseRpcContext, type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
+import { hostname } from 'node:os';
+import { finalize, isObservable, lastValueFrom } from 'rxjs';
+import { environment } from '#config';
+import { runWithout } from '#context';
+import type { Log } from '#log';
+import type { Metrics } from '#metrics';
+import { backoffMs, type Storage } from '#storage';
+import type { Handle } from './batch.js';
+import type { BusConfig } from './bus-section.js';
+import type { BusContext } from './event.js';
+import { HandlerErrors } from './filter.js';
+import { Subscription } from './subscription.js';
+
+export interface BusServerOptions {
+  storage: Storage;
+  /** The process's name: its instances share what they subscribe to. */
+  process: string;
+  /** The same after a restart, and another for each instance: whose place a broadcast subscription keeps. Host and slot by default. */
+  instance?: string;
+  log: Log;
+  metrics: Metrics;
+  config: BusConfig;
+}
+
+/** Events removed by one statement, so that each is short. */
+const COMPACT_EVENTS = 5_000;
+
+/**
+ * Nest's `@EventPattern` over the log of events in PostgreSQL. The handler gets the body as its payload and a `BusContext`;
+ * what it writes in `context.tx`, or through `Storage`, commits together with the consumer's place, so its effect is once.
+ * An event whose handler throws is tried again with back-off, and what is behind it in its partition waits.
+ *
+ * `@EventPattern(name)` shares the events among the instances of a process; `@EventPattern(name, { broadcast: true })`
+ * gives them to each instance. Both begin with the first event that is kept.
+ */
+export class BusServer extends Server implements CustomTransportStrategy {
+  override readonly propagatesEventHandlerErrors = true;
+  private readonly shared = new Map<string, Handle[]>();
+  private readonly broadcast = new Map<string, Handle[]>();
+  private subscriptions: Subscription[] = [];
+  private upkeep?: NodeJS.Timeout;
+
+  constructor(private readonly options: BusServerOptions) {
+    super();
+  }
+
+  /** Let `app`'s handlers be called by `server` once its microservices are started. The filters, guards and pipes of HTTP stay out of it. */
+  static join(app: INestApplication, server: BusServer): INestMicroservice {
+    const joined = app.connectMicroservice({ strategy: server }, { inheritAppConfig: false });
+    return joined.useGlobalFilters(new HandlerErrors());
+  }
+
+  override addHandler(
+    pattern: string,
+    callback: MessageHandler,
+    isEventHandler = false,
+    extras: Record<string, unknown> = {},
+  ): void {
+    const name = this.normalizePattern(pattern);
+    if (!isEventHandler) throw new Error(`the bus carries events, not requests: '${name}' wants @EventPattern`);
+    const handlers = extras.broadcast === true ? this.broadcast : this.shared;
+    handlers.set(name, [...(handlers.get(name) ?? []), (context) => this.call(callback, context)]);
+    this.messageHandlers.set(name, Object.assign(callback, { isEventHandler, extras }));
+  }
+
+  listen(listening: (error?: unknown) => void): void {
+    const { process, instance = `${hostname()}-${environment().slot}`, config } = this.options;
+    const groups = new Map([
+      [process, this.shared],
+      [`${process}:${instance}`, this.broadcast],
+    ]);
+    this.subscriptions = [...groups]
+      .filter(([, handlers]) => handlers.size > 0)
+      .map(([group, handlers]) => new Subscription({ ...this.options, group, handlers }));
+    for (const subscription of this.subscriptions) subscription.start();
+    // By chance earlier, so that processes started together do not all ask at once.
+    const everyMs = backoffMs(0, { retryMinMs: config.compactEveryMs, retryMaxMs: config.compactEveryMs });
+    this.upkeep = runWithout(() => setInterval(() => void this.keepUp(), everyMs));
+    listening();
+  }
+
+  /** Finish what is under way, no longer than `drainMs`; events that come later wait in the log. */
+  async close(): Promise<void> {
+    clearInterval(this.upkeep);
+    await Promise.all(this.subscriptions.map((subscription) => subscription.close()));
+    this.subscriptions = [];
+  }
+
+  /** How many events wait to be handled, by topic; counted to 10,000 a partition. @throws Problem `storage-unavailable` (503) */
+  async lag(): Promise<Record<string, number>> {
+    const total: Record<string, number> = {};
+    for (const lag of await Promise.all(this.subscriptions.map((subscription) => subscription.lag())))
+      for (const [topic, events] of Object.entries(lag)) total[topic] = (total[topic] ?? 0) + events;
+    return total;
+  }
+
+  /**
+   * Remove events older than `keepDays` that are not the last of their key.
+   *
+   * @returns how many; 0 also while another process is at it
+   * @throws Problem `storage-unavailable` (503)
+   */
+  async compact(): Promise<number> {
+    const { storage, config } = this.options;
+    for (let total = 0; ;) {
+      const gone = await storage.background({ ...config, isDurable: false }, async (tx) => {
+        const rows = await tx.query<{ gone: string | null }[]>('SELECT bus.compact(make_interval(days => $1), $2) AS gone', [
+          config.keepDays,
+          COMPACT_EVENTS,
+        ]);
+        return Number(rows[0]?.gone ?? 0);
+      });
+      total += gone;
+      if (gone < COMPACT_EVENTS) return total;
+    }
+  }
+
+  /** Part of Nest's interface; the bus has no events of its own. */
+  on(): never {
+    throw new Error('the bus tells nothing but what it delivers');
+  }
+
+  /** The storage that carries the bus. */
+  unwrap<T>(): T {
+    return this.options.storage as T;
+  }
+
+  private async keepUp() {
+    try {
+      for (const subscription of this.subscriptions) await subscription.seen();
+      const events = await this.compact();
+      if (events > 0) this.options.log.info('old events removed', { events });
+    } catch (error) {
+      this.options.log.warn('old events stay for now', { error });
+    }
+  }
+
+  /** Nest hands back a promise of a stream; the event is handled when that has ended, and fails with its error. */
+  private async call(callback: MessageHandler, context: BusContext): Promise<void> {
+    const handled = this.runWithProcessingHooks(context, async (end) => {
+      const result: unknown = await callback(context.event.body, context as BaseRpcContext);
+      if (isObservable(result)) await lastValueFrom(result.pipe(finalize(end)), { defaultValue: undefined });
+      else end();
+    });
+    await (handled as unknown as Promise<void>);
+  }
+}
