@@ -46,6 +46,7 @@ export class Life {
   }
 
   private tell() {
+    if (this.current === 'waiting' && this.waits.size === 0) return; // between two waits there is nothing to tell
     const { name, slot, url } = this;
     const waitingFor = this.current === 'ready' || this.current === 'stopped' ? [] : [...this.waits.values()];
     const state: ProcessState = { name, slot, pid: process.pid, state: this.current, waitingFor, url };
