@@ -1,0 +1,3 @@
+import { wholeMesh } from './contract.js';
+
+describe('the mesh in one process', () => wholeMesh([]));

@@ -1,0 +1,3 @@
+import { wholeMesh } from './contract.js';
+
+describe('the mesh with a process for each', () => wholeMesh(['--unfold']));
