@@ -1,0 +1,241 @@
+import {
+  Body,
+  type CallHandler,
+  Delete,
+  type ExecutionContext,
+  HttpCode,
+  Inject,
+  Injectable,
+  type NestInterceptor,
+  Param,
+  Patch,
+  type PipeTransform,
+  Post,
+  type Type,
+  UseInterceptors,
+} from '@nestjs/common';
+import { PATH_METADATA } from '@nestjs/common/constants.js';
+import { ApiBody } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { map, type Observable } from 'rxjs';
+import { type EntityManager, In, QueryFailedError } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { context } from '#context';
+import { emit } from '#outbox';
+import { type InputError, Problem } from '#problem';
+import { Storage } from '#storage';
+import { Idempotency } from './idempotency.js';
+import { readInput, readPatch } from './input.js';
+import { describeCommands } from './openapi/routes.js';
+import { inputSchema } from './openapi/schema.js';
+import { entityTags, etagOf, invalidHeader, isId, notFound, type Row, type RowClass, stale } from './row.js';
+
+/** The plural by which `controller` is reached: the path of its `@Controller`. */
+export const pluralOf = (controller: Type | NewableFunction): string =>
+  String(Reflect.getMetadata(PATH_METADATA, controller)).replace(/^\/?(api\/)?/, '');
+
+interface Versioned {
+  id: string;
+  version: number;
+}
+const isVersioned = (body: unknown): body is Versioned =>
+  typeof body === 'object' && body !== null && 'id' in body && 'version' in body && typeof body.version === 'number';
+
+/** No row has it: what a tag that cannot be ours is compared as. */
+const NO_VERSION = -1;
+
+/** @source RFC 9110 §13.1.1: compared strongly, so a weak tag matches nothing */
+function versionWanted(header: string): number | undefined {
+  const tags = entityTags('If-Match', header);
+  if (tags === '*') return undefined;
+  if (tags.length > 1) throw invalidHeader('If-Match', 'must name the one version that was read');
+  const [{ tag, isWeak }] = tags as [(typeof tags)[number]];
+  return !isWeak && /^[1-9]\d{0,8}$/.test(tag) ? Number(tag) : NO_VERSION;
+}
+
+/** Says which version a command meant (`If-Match`), which one it made (`ETag`), and where a new row is (`Location`). */
+@Injectable()
+export class Answers implements NestInterceptor {
+  intercept(execution: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const http = execution.switchToHttp();
+    const header = http.getRequest<FastifyRequest>().headers['if-match'];
+    const now = context();
+    if (header !== undefined && now) now.ifMatch = versionWanted(header);
+    return next.handle().pipe(
+      map((body: unknown) => {
+        if (!isVersioned(body)) return body;
+        const reply = http.getResponse<FastifyReply>();
+        void reply.header('ETag', etagOf(body.version));
+        if (reply.statusCode === 201) void reply.header('Location', `/api/${pluralOf(execution.getClass())}/${body.id}`);
+        return body;
+      }),
+    );
+  }
+}
+
+class InputPipe<T extends object> implements PipeTransform<unknown, Promise<T>> {
+  constructor(private readonly cls: Type<T>) {}
+
+  transform(body: unknown): Promise<T> {
+    return readInput(this.cls, body);
+  }
+}
+
+/** The request's body as a `cls`, only its validated properties. @throws Problem `invalid-input` (400) with pointers */
+export const Input =
+  (cls: Type<object>): ParameterDecorator =>
+  (target, method, index) => {
+    Body(new InputPipe(cls))(target, method, index);
+    const descriptor = method === undefined ? undefined : Object.getOwnPropertyDescriptor(target, method);
+    if (descriptor) ApiBody({ schema: inputSchema(cls) })(target, method!, descriptor);
+  };
+
+/** What a command answers: the shown columns of a row with its id and version. */
+export type Answer<T extends Row> = Partial<T> & { id: string; version: number };
+
+/** What became of one of many rows that were to be created together. */
+export type Outcome =
+  | { status: 'created'; id: string }
+  /** A row with the same unique key is there already. */
+  | { status: 'existed' }
+  /** It would be created, or is there already: this was a trial. */
+  | { status: 'accepted' }
+  | { status: 'refused'; errors: InputError[] };
+
+const UNIQUE_VIOLATION = '23505';
+
+/** The wrong places of an input that was refused; anything else is thrown on. */
+function refused(error: unknown): InputError[] {
+  if (error instanceof Problem && Array.isArray(error.extra.errors)) return error.extra.errors as InputError[];
+  throw error;
+}
+
+/** 409 `<name>-exists` when `error` says that a unique key is taken; anything else is thrown on. */
+function taken(name: string, error: unknown): never {
+  const { code, detail } = (error instanceof QueryFailedError ? error.driverError : {}) as { code?: string; detail?: string };
+  if (code !== UNIQUE_VIOLATION) throw error;
+  const fields =
+    /^Key \((.+?)\)=/
+      .exec(detail ?? '')?.[1]
+      ?.replaceAll('"', '')
+      .split(', ') ?? [];
+  throw new Problem(`${name}-exists`, 409, `a ${name} with the same ${fields.join(' and ')} exists already`, { fields });
+}
+
+/**
+ * The write side of a resource: create, change by merge patch, remove, each with its event in the same transaction. A subclass
+ * adds the verbs of its own with `find` and `write`.
+ *
+ * @param row   the table's class; its validators say what a caller may set
+ * @param name  singular, the first part of its events' names
+ * @source RFC 9110 §13 (preconditions), RFC 7396 (merge patch)
+ */
+export function CommandController<T extends Row>(row: RowClass<T>, name: string) {
+  @UseInterceptors(Idempotency, Answers)
+  class Commands {
+    @Inject(Storage) protected readonly storage: Storage;
+
+    @Post()
+    create(@Input(row) body: T): Promise<Answer<T>> {
+      return this.write('created', Object.assign(body, { id: uuidv7() }));
+    }
+
+    @Patch(':id')
+    patch(@Param('id') id: string, @Body() body: unknown): Promise<Answer<T>> {
+      return this.storage.transaction(async () => {
+        const current = await this.find(id);
+        return this.write('changed', Object.assign(current, await readPatch<T>(row, current, body)));
+      });
+    }
+
+    @Delete(':id')
+    @HttpCode(204)
+    remove(@Param('id') id: string): Promise<void> {
+      return this.storage.transaction(async (tx) => {
+        const { version } = await this.find(id);
+        const { affected } = await tx.delete(row, { id, version });
+        if (!affected) throw stale(name, id);
+        await emit(tx, { name: `${name}.removed`, key: id, version: version + 1, body: { id } });
+      });
+    }
+
+    /**
+     * The row of that id, as it is now.
+     *
+     * @throws Problem `not-found` (404); `stale` (412) when the request's `If-Match` names another version
+     */
+    protected async find(id: string): Promise<T> {
+      const found = isId(id) ? await this.storage.transaction((tx) => tx.findOneBy<T>(row, { id } as never)) : null;
+      if (!found) throw notFound(name, id);
+      const wanted = context()?.ifMatch;
+      if (wanted !== undefined && wanted !== found.version) throw stale(name, id, found.version);
+      return found;
+    }
+
+    /**
+     * Store `next` and say so, or refuse if someone else stored it since it was read. The ORM's own `save` counts versions
+     * without comparing them.
+     *
+     * @param event  past tense: the event is `<name>.<event>`
+     * @throws Problem `stale` (412 with `If-Match`, else 409), `<name>-exists` (409) when a unique key is taken
+     */
+    protected write(event: string, next: T): Promise<Answer<T>> {
+      return this.storage.transaction(async (tx) => {
+        if (next.version === undefined) await tx.insert<T>(row, next as never).catch((error: unknown) => taken(name, error));
+        else await this.replace(tx, next);
+        return { id: next.id, version: next.version, ...(await this.say(tx, event, next)) } as Answer<T>;
+      });
+    }
+
+    /** Create those of `bodies` that are right and new, all in one transaction, each with its event; the others are told why not. */
+    protected async createMany(bodies: readonly unknown[]): Promise<Outcome[]> {
+      const read = await Promise.all(bodies.map((body) => readInput<T>(row, body).catch(refused)));
+      const inputs = read.filter((input): input is Awaited<T> => !Array.isArray(input));
+      for (const input of inputs) input.id = uuidv7();
+      const created = inputs.length ? await this.storage.transaction((tx) => this.insertNew(tx, inputs)) : new Set<string>();
+      return read.map((input): Outcome => {
+        if (Array.isArray(input)) return { status: 'refused', errors: input };
+        return created.has(input.id) ? { status: 'created', id: input.id } : { status: 'existed' };
+      });
+    }
+
+    /** What `createMany` would refuse. */
+    protected checkMany(bodies: readonly unknown[]): Promise<Outcome[]> {
+      const accepted = (): Outcome => ({ status: 'accepted' });
+      const check = (body: unknown) =>
+        readInput<T>(row, body).then(accepted, (error: unknown): Outcome => ({ status: 'refused', errors: refused(error) }));
+      return Promise.all(bodies.map(check));
+    }
+
+    /** @returns the ids of those that were not there already */
+    private async insertNew(tx: EntityManager, inputs: readonly T[]): Promise<Set<string>> {
+      await tx
+        .createQueryBuilder()
+        .insert()
+        .into<T>(row)
+        .values(inputs as never)
+        .orIgnore()
+        .updateEntity(false)
+        .execute();
+      const stored = await tx.findBy<T>(row, { id: In(inputs.map(({ id }) => id)) } as never);
+      for (const next of stored) await this.say(tx, 'created', next);
+      return new Set(stored.map(({ id }) => id));
+    }
+
+    private async say(tx: EntityManager, event: string, next: T): Promise<Record<string, unknown>> {
+      const body = row.state(next);
+      await emit(tx, { name: `${name}.${event}`, key: next.id, version: next.version, body });
+      return body;
+    }
+
+    private async replace(tx: EntityManager, next: T): Promise<void> {
+      const { id, version, ...fields } = next;
+      const change = { ...fields, version: version + 1 };
+      const stored = tx.update<T>(row, { id, version }, change as never);
+      const { affected } = await stored.catch((error: unknown) => taken(name, error));
+      if (!affected) throw stale(name, id);
+      next.version = version + 1;
+    }
+  }
+  return describeCommands(Commands, row, name);
+}

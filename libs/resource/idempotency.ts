@@ -1,0 +1,191 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type CallHandler,
+  type ExecutionContext,
+  Inject,
+  Injectable,
+  type NestInterceptor,
+  type OnModuleDestroy,
+  type OnModuleInit,
+  SetMetadata,
+} from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { from, lastValueFrom, type Observable } from 'rxjs';
+import { Column, Entity, type EntityManager, Index, PrimaryColumn } from 'typeorm';
+import { context, remainingMs, runWithout } from '#context';
+import { Log } from '#log';
+import { Problem } from '#problem';
+import { Storage } from '#storage';
+import { ResourceConfig } from './config.js';
+import { invalidHeader } from './row.js';
+
+/** An answer kept for its key, stored in the transaction of its effect. */
+@Entity('idempotency')
+export class KeptAnswer {
+  /** Hash of caller, method, path and key. */
+  @PrimaryColumn('bytea') scope: Buffer;
+  /** Hash of query and body: the same key with another one is a mistake. */
+  @Column('bytea') request: Buffer;
+  @Column('int') status: number;
+  @Column('json') headers: Record<string, string>;
+  /** Not jsonb, which would order its members anew: what is given again is what was given. */
+  @Column('json', { nullable: true }) body: unknown;
+  @Index('idempotency_kept') @Column('timestamptz', { default: () => 'now()' }) keptAt: Date;
+}
+
+const REQUIRED = 'idempotency-key-required';
+
+/** This POST must carry an Idempotency-Key: 400 without one. */
+export const RequireIdempotencyKey = () => SetMetadata(REQUIRED, true);
+
+const KEY = /^[\x21-\x7e]{1,255}$/;
+const hash = (...parts: string[]) => createHash('sha256').update(JSON.stringify(parts)).digest();
+
+interface Asked {
+  scope: Buffer;
+  request: Buffer;
+}
+type Given = Pick<KeptAnswer, 'status' | 'headers' | 'body'> & { isRepeated: boolean };
+
+/**
+ * Gives the answer of a POST again when it comes again with the same `Idempotency-Key` from the same caller, for a day. The
+ * answer commits together with the effect, so there is never one without the other; a refusal keeps nothing.
+ *
+ * @source draft-ietf-httpapi-idempotency-key-header-07
+ */
+@Injectable()
+export class Idempotency implements NestInterceptor {
+  constructor(
+    @Inject(Storage) private readonly storage: Storage,
+    @Inject(ResourceConfig) private readonly config: ResourceConfig,
+  ) {}
+
+  intercept(execution: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const http = execution.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const key = request.headers['idempotency-key'];
+    if (request.method !== 'POST') return next.handle();
+    if (key === undefined) {
+      if (Reflect.getMetadata(REQUIRED, execution.getHandler()) !== true) return next.handle();
+      throw invalidHeader('Idempotency-Key', 'is required: make one up for each thing you want done once');
+    }
+    if (typeof key !== 'string' || !KEY.test(key))
+      throw invalidHeader('Idempotency-Key', 'must be 1 to 255 visible ASCII characters');
+    return from(this.once(asked(request, key), http.getResponse<FastifyReply>(), () => lastValueFrom(next.handle())));
+  }
+
+  private async once(it: Asked, reply: FastifyReply, handle: () => Promise<unknown>): Promise<unknown> {
+    const until = performance.now() + Math.min(this.config.idempotencyWaitMs, remainingMs());
+    for (;;) {
+      const given = await this.storage.transaction((tx) => this.attempt(tx, it, reply, handle));
+      if (given) return give(given, reply);
+      if (performance.now() >= until) throw inFlight();
+      await sleep(this.config.idempotencyPollMs);
+    }
+  }
+
+  /** @returns the answer, kept or new; undefined while another request with this key is at work */
+  private async attempt(
+    tx: EntityManager,
+    it: Asked,
+    reply: FastifyReply,
+    handle: () => Promise<unknown>,
+  ): Promise<Given | undefined> {
+    const [lock] = await tx.query<{ isOurs: boolean }[]>('SELECT pg_try_advisory_xact_lock($1) AS "isOurs"', [
+      it.scope.readBigInt64BE().toString(),
+    ]);
+    if (!lock?.isOurs) return undefined;
+    const kept = await this.kept(tx, it);
+    if (kept) return { ...kept, isRepeated: true };
+    const before = new Set(Object.keys(reply.getHeaders()));
+    const body = await handle();
+    const headers = Object.entries(reply.getHeaders()).filter(([name]) => !before.has(name));
+    const answer = { status: reply.statusCode, headers: Object.fromEntries(headers) as Record<string, string>, body };
+    await tx.query(
+      `INSERT INTO idempotency (scope, request, status, headers, body) VALUES ($1, $2, $3, $4, $5)
+       ON CONFLICT (scope) DO UPDATE SET request = excluded.request, status = excluded.status, headers = excluded.headers,
+         body = excluded.body, "keptAt" = now()`,
+      [it.scope, it.request, answer.status, JSON.stringify(answer.headers), JSON.stringify(body ?? null)],
+    );
+    return { ...answer, isRepeated: false };
+  }
+
+  private async kept(tx: EntityManager, { scope, request }: Asked): Promise<KeptAnswer | undefined> {
+    const [kept] = await tx.query<KeptAnswer[]>(
+      `SELECT request, status, headers, body FROM idempotency
+       WHERE scope = $1 AND "keptAt" > now() - make_interval(secs => $2)`,
+      [scope, this.config.idempotencyTtlSeconds],
+    );
+    if (kept && !kept.request.equals(request))
+      throw new Problem(
+        'idempotency-key-reused',
+        422,
+        'this Idempotency-Key came before with another body: use a new key for a new request',
+      );
+    return kept;
+  }
+}
+
+function asked(request: FastifyRequest, key: string): Asked {
+  const [path = '', query = ''] = request.url.split('?', 2);
+  return {
+    scope: hash(context()?.caller?.id ?? '', request.method, path, key),
+    request: hash(query, JSON.stringify(request.body ?? null)),
+  };
+}
+
+function give({ status, headers, body, isRepeated }: Given, reply: FastifyReply): unknown {
+  if (!isRepeated) return body;
+  void reply.status(status).headers(headers).header('Idempotency-Replayed', 'true');
+  return body ?? undefined;
+}
+
+const inFlight = () =>
+  new Problem(
+    'idempotency-in-flight',
+    409,
+    'a request with this Idempotency-Key is still being worked on: ask again',
+    {},
+    { 'Retry-After': '1' },
+  );
+
+/** Throws kept answers away once they are too old to be given again. */
+@Injectable()
+export class ExpiredAnswers implements OnModuleInit, OnModuleDestroy {
+  private timer?: NodeJS.Timeout;
+  private isOver = false;
+
+  constructor(
+    @Inject(Storage) private readonly storage: Storage,
+    @Inject(ResourceConfig) private readonly config: ResourceConfig,
+    @Inject(Log) private readonly log: Log,
+  ) {}
+
+  onModuleInit(): void {
+    runWithout(() => this.plan());
+  }
+
+  onModuleDestroy(): void {
+    this.isOver = true;
+    clearTimeout(this.timer);
+  }
+
+  /** @returns how many were thrown away */
+  async clear(): Promise<number> {
+    const gone = await this.storage.query<{ count: number }>(
+      `WITH gone AS (DELETE FROM idempotency WHERE "keptAt" < now() - make_interval(secs => $1) RETURNING 1)
+       SELECT count(*)::int AS count FROM gone`,
+      [this.config.idempotencyTtlSeconds],
+    );
+    return gone[0]?.count ?? 0;
+  }
+
+  private plan(): void {
+    this.timer = setTimeout(() => {
+      this.clear()
+        .catch((error: unknown) => this.log.warn('expired answers not cleared', { error }))
+        .finally(() => this.isOver || this.plan());
+    }, this.config.idempotencyClearMs).unref();
+  }
+}

@@ -1,0 +1,178 @@
+import type { Type } from '@nestjs/common';
+import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
+import {
+  ApiBearerAuth,
+  ApiBody,
+  ApiConsumes,
+  ApiHeader,
+  ApiOperation,
+  ApiParam,
+  ApiQuery,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
+import type { Filter } from '../list.js';
+import { nounOf, type Row, type RowClass, type ViewRow } from '../row.js';
+import { answerSchema, inputSchema, KINDS, type Schema, text, viewSchema } from './schema.js';
+
+const PROBLEM: Schema = {
+  title: 'Problem',
+  type: 'object',
+  properties: {
+    type: text({ format: 'uri-reference' }),
+    title: text(),
+    status: { type: 'integer' },
+    detail: text(),
+    instance: text({ format: 'uri' }),
+    errors: {
+      type: 'array',
+      items: { type: 'object', properties: { pointer: text({ format: 'json-pointer' }), detail: text() } },
+    },
+  },
+  required: ['type', 'title', 'status'],
+};
+
+// Where the package keeps what its decorators say; it does not export the names.
+const DECORATORS = { API_RESPONSE: 'swagger/apiResponse', API_OPERATION: 'swagger/apiOperation' } as const;
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'The input is wrong; `errors` names each place',
+  401: 'A valid access token is required',
+  403: 'The caller has no role that may do this',
+  404: 'There is no such thing',
+  409: 'In conflict with the current state',
+  412: 'It is not the version that If-Match names',
+  413: 'The body is too large',
+  415: 'The body is of another media type',
+  422: 'The Idempotency-Key came before with another body',
+};
+
+const problem = (status: number) =>
+  ApiResponse({ status, description: REASONS[status], content: { 'application/problem+json': { schema: PROBLEM } } });
+
+const ETAG = { ETag: { description: 'The version', schema: text() } };
+const header = (name: string, description: string, schema: Schema) => ApiHeader({ name, description, required: false, schema });
+const IDEMPOTENCY_KEY = header(
+  'Idempotency-Key',
+  'Repeats with the same key get the same answer, for 24 h',
+  text({ minLength: 1, maxLength: 255 }),
+);
+const IF_MATCH = header('If-Match', 'The ETag of the version that was read', text());
+const ID = ApiParam({ name: 'id', schema: KINDS.id });
+
+/** Put `decorators` on a method, as if they stood above it. */
+function above(cls: NewableFunction, method: string, ...decorators: MethodDecorator[]): void {
+  const prototype = cls.prototype as object;
+  const descriptor = Object.getOwnPropertyDescriptor(prototype, method)!;
+  for (const decorate of decorators) decorate(prototype, method, descriptor);
+}
+
+const capital = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);
+/** `movieRetire`: the noun first, so that a client's methods lie together. */
+const operation = (verb: string, noun: string, summary = `${capital(verb)} a ${noun}`) =>
+  ApiOperation({ operationId: `${noun}${capital(verb)}`, summary });
+
+/** Describe the routes of a command controller: its generic bodies say nothing of themselves at run time. */
+export function describeCommands<C extends NewableFunction, T extends Row>(commands: C, row: RowClass<T>, name: string): C {
+  const answer = answerSchema(row);
+  ApiTags(name)(commands);
+  ApiBearerAuth('token')(commands);
+  const location = { Location: { description: 'Where it is', schema: text({ format: 'uri-reference' }) } };
+  above(
+    commands,
+    'create',
+    ...[operation('create', name), IDEMPOTENCY_KEY, ApiConsumes('application/json'), ApiBody({ schema: inputSchema(row) })],
+    ApiResponse({ status: 201, description: 'Created', schema: answer, headers: { ...ETAG, ...location } }),
+    ...[400, 401, 403, 409, 413, 415, 422].map(problem),
+  );
+  above(
+    commands,
+    'patch',
+    ...[operation('change', name), ID, IF_MATCH, ApiConsumes('application/merge-patch+json', 'application/json')],
+    ApiBody({ schema: inputSchema(row, true) }),
+    ApiResponse({ status: 200, description: 'Changed', schema: answer, headers: ETAG }),
+    ...[400, 401, 403, 404, 409, 412, 413, 415].map(problem),
+  );
+  above(
+    commands,
+    'remove',
+    ...[operation('remove', name), ID, IF_MATCH, ApiResponse({ status: 204, description: 'Removed' })],
+    ...[400, 401, 403, 404, 409, 412].map(problem),
+  );
+  return commands;
+}
+
+const routeOf = (prototype: Record<string, NewableFunction>, method: string): string | undefined => {
+  const handler = method === 'constructor' ? undefined : prototype[method];
+  return handler && Reflect.hasMetadata(METHOD_METADATA, handler)
+    ? String(Reflect.getMetadata(PATH_METADATA, handler))
+    : undefined;
+};
+
+/** Describe the verbs a subclass adds: each answers the row, unless it says otherwise itself. */
+export function describeVerbs<T extends Row>(controller: Type, row: RowClass<T>): void {
+  const prototype = controller.prototype as Record<string, NewableFunction>;
+  for (const verb of Object.getOwnPropertyNames(prototype)) {
+    const route = routeOf(prototype, verb);
+    if (route === undefined) continue;
+    const said = (key: string) => Reflect.hasMetadata(key, prototype[verb]!);
+    const ofOne = route.includes(':id') ? [ID, IF_MATCH, ...[404, 412].map(problem)] : [];
+    const done = ApiResponse({ status: 200, description: 'Done', schema: answerSchema(row), headers: ETAG });
+    above(
+      controller,
+      verb,
+      ...(said(DECORATORS.API_RESPONSE) ? [] : [done]),
+      ...(said(DECORATORS.API_OPERATION) ? [] : [operation(verb, row.name.toLowerCase())]),
+      ...[IDEMPOTENCY_KEY, ...ofOne, ...[400, 401, 403, 409, 413, 415, 422].map(problem)],
+    );
+  }
+}
+
+const parameter = (name: string, description: string, schema: Schema) => ApiQuery({ name, description, required: false, schema });
+
+const filterParameter = ({ parameter: name, column: { name: of, kind, values }, operator }: Filter) =>
+  parameter(name, operator === '@>' ? `${of} hold this` : `${of} ${operator} this`, {
+    ...KINDS[kind],
+    ...(values ? { enum: values } : {}),
+  });
+
+/** Describe the routes of a query controller. */
+export function describeQueries<C extends NewableFunction>(
+  queries: C,
+  view: Type<ViewRow>,
+  filters: Iterable<Filter>,
+  sorts: readonly string[],
+  search?: string,
+): C {
+  const name = nounOf(view);
+  const row = viewSchema(view);
+  const page: Schema = { items: { type: 'array', items: row }, next: { type: ['string', 'null'] } };
+  ApiTags(name)(queries);
+  above(
+    queries,
+    'many',
+    operation('list', name, 'List what matches, page by page'),
+    ...[...filters].map(filterParameter),
+    parameter('sort', 'By what; `-` in front reverses it', text({ enum: sorts.flatMap((sort) => [sort, `-${sort}`]) })),
+    parameter('limit', 'Items of a page', { type: 'integer', minimum: 1 }),
+    parameter('cursor', '`next` of the page before', text()),
+    ...(search ? [parameter('q', `Words of ${search}; typing errors and accents are forgiven`, text())] : []),
+    ApiResponse({
+      status: 200,
+      description: 'A page',
+      schema: { type: 'object', properties: page as never, required: Object.keys(page) },
+    }),
+    problem(400),
+  );
+  const stale = { Stale: { description: 'true when it is older than Min-Version', schema: text() } };
+  above(
+    queries,
+    'one',
+    ...[operation('get', name), ID, header('If-None-Match', 'The ETag that is here already', text())],
+    header('Min-Version', 'Wait for this version, at most half a second', { type: 'integer', minimum: 1 }),
+    ApiResponse({ status: 200, description: 'It', schema: row, headers: { ...ETAG, ...stale } }),
+    ApiResponse({ status: 304, description: 'It is still that version' }),
+    ...[400, 404].map(problem),
+  );
+  return queries;
+}
