@@ -1,0 +1,32 @@
+import type { Command } from 'commander';
+import { print } from '../operate/print.js';
+
+/** `import`, `migration`, `db`, `new`: what is stored, and how. */
+export function addDataCommands(program: Command): void {
+  program
+    .command('import <what> [file]')
+    .description('bring records in by the public API; without a file the 3,201 films of the demonstration')
+    .option('--dry-run', 'only say what would be refused')
+    .option('--json', 'progress and result as JSON lines')
+    .addHelpText('after', '\nExamples:\n  npx mesh import movies\n  npx mesh import movies films.csv --dry-run')
+    .action(async (what: string, file: string | undefined, options: { dryRun?: boolean; json?: boolean }) => {
+      if (what !== 'movies') throw new Error(`'${what}' cannot be imported; movies can`);
+      process.exitCode = await (await import('./films.js')).importFilms(file, options);
+    });
+  program
+    .command('migration <name>')
+    .description("write the difference between the entities and the running mesh's tables as a migration")
+    .option('--process <process>', 'of this one only')
+    .addHelpText('after', "\nExample:\n  npx mesh migration 'add minutes' --process movie-command")
+    .action(async (name: string, options: { process?: string }) => {
+      const files = await (await import('./database.js')).writeMigrations(name, options.process);
+      print(files.length ? files.join('\n') : 'the tables are as the entities say');
+    });
+  program
+    .command('db')
+    .description('a database server of your own')
+    .command('prepare')
+    .description('make schemas, roles and extensions on the server of DATABASE_URL')
+    .addHelpText('after', '\nExample:\n  DATABASE_URL=postgres://admin@db.example/cinemanzana npx mesh db prepare')
+    .action(async () => print(await (await import('./database.js')).prepare()));
+}

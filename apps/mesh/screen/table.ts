@@ -1,0 +1,65 @@
+import { styleText } from 'node:util';
+
+/** One line of the table: a process, or PostgreSQL. */
+export interface Row {
+  name: string;
+  state: string;
+  /** What it waits for, or why it failed; empty when all is well. */
+  detail: string;
+  /** Since when it has been in this state, ms since the epoch. */
+  sinceMs: number;
+}
+
+/** What the screen shows while things go on. */
+export interface View {
+  rows: Row[];
+  /** The import of the demonstration's films. */
+  films?: { done: number; total: number };
+}
+
+/** How the terminal takes it. */
+export interface Look {
+  colour: boolean;
+  /** Characters in a line. */
+  width: number;
+}
+
+type Paint = Parameters<typeof styleText>[0];
+const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+const SPIN_MS = 80;
+const GOOD = new Set(['ready']);
+const BAD = new Set(['failed', 'restarting', 'degraded']);
+const QUIET = new Set(['stopped', 'elsewhere']);
+
+/** The films' line: `films 1,203 of 3,201`. */
+export const filmsText = ({ done, total }: { done: number; total: number }): string =>
+  `${done.toLocaleString('en')} of ${total.toLocaleString('en')} films imported`;
+
+const seconds = (ms: number) => `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
+
+function mark(state: string, nowMs: number): [string, Paint] {
+  if (GOOD.has(state)) return ['✔', 'green'];
+  if (BAD.has(state)) return ['✖', 'red'];
+  if (QUIET.has(state)) return ['·', 'gray'];
+  return [SPINNER[Math.floor(nowMs / SPIN_MS) % SPINNER.length] ?? '·', 'yellow'];
+}
+
+/** The live table: a line for each row, then the films. */
+export function tableLines({ rows, films }: View, nowMs: number, { colour, width }: Look): string[] {
+  const paint = (how: Paint, text: string) => (colour ? styleText(how, text, { validateStream: false }) : text);
+  const nameWidth = Math.max(0, ...rows.map(({ name }) => name.length));
+  const stateWidth = Math.max(0, ...rows.map(({ state }) => state.length));
+  const lines = rows.map(({ name, state, detail, sinceMs }) => {
+    const [sign, how] = mark(state, nowMs);
+    const time = GOOD.has(state) || QUIET.has(state) ? '' : seconds(nowMs - sinceMs);
+    const rest = [time, detail].filter(Boolean).join('  ');
+    const room = Math.max(0, width - nameWidth - stateWidth - 9);
+    return `  ${paint(how, sign)} ${name.padEnd(nameWidth)}  ${paint(how, state.padEnd(stateWidth))}  ${cut(rest, room)}`.trimEnd();
+  });
+  return films && films.done < films.total ? [...lines, `  ${paint('yellow', '⋯')} ${filmsText(films)}`] : lines;
+}
+
+/** A row as a line of its own, for where nothing can be rewritten. */
+export const plainLine = ({ name, state, detail }: Row): string => `${name} ${state}${detail ? `: ${detail}` : ''}`;
+
+const cut = (text: string, room: number) => (text.length > room ? `${text.slice(0, Math.max(0, room - 1))}…` : text);

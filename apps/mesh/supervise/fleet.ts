@@ -1,0 +1,173 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Group, type GroupListener, type HostSource, type Standing } from './group.js';
+import type { Identity } from '../up/identity.js';
+import type { HostOptions, Seat } from './protocol.js';
+
+/** Closed before all others: the only way in. */
+const FIRST = ['gateway'];
+/** Closed after all others: they need these to leave in good order. */
+const LAST = ['config', 'discovery'];
+/** There is one of each, whatever is asked: the agent keeps its state in one place. */
+const SINGLE = ['discovery'];
+/** More instances of one process on one machine than anybody means, a guard against a slip of the finger. */
+const MOST_INSTANCES = 16;
+
+/** The longest of the random pauses of a shuffled start, ms. */
+const SHUFFLE_PAUSE_MS = 200;
+
+/** What a fleet is made of. */
+export interface FleetOptions {
+  /** The groups: each inner list shares a Node process. */
+  folding: Seat[][];
+  source: HostSource;
+  screen: HostOptions['screen'];
+  listener: GroupListener;
+}
+
+/** All groups of the mesh, and what can be done to them together. */
+export class Fleet {
+  private readonly groups: Group[];
+  /** Whoever has taken a process over, by the process's name. */
+  private readonly taken = new Set<string>();
+  private launched = false;
+  private draining = false;
+
+  constructor(private readonly options: FleetOptions) {
+    this.groups = options.folding.map((seats) => this.group(seats, 0));
+  }
+
+  /** Every process and instance, in the order of the groups. */
+  get standings(): Standing[] {
+    return this.groups.flatMap((group) => [...group.standings.values()]);
+  }
+
+  get isReady(): boolean {
+    return this.groups.every((group) => group.isReady);
+  }
+
+  /** The Node processes there are now. */
+  get identities(): Identity[] {
+    return this.groups.flatMap((group) => group.identity ?? []);
+  }
+
+  /** Starts the Node processes; they load their code and wait. */
+  start(): void {
+    for (const group of this.groups) group.start();
+  }
+
+  /** Lets everything run. */
+  launch(): void {
+    this.launched = true;
+    for (const group of this.groups) group.launch();
+  }
+
+  /** Lets everything run in a random order with random pauses, to show that the order does not matter. */
+  async launchShuffled(): Promise<void> {
+    const order = this.standings.map(({ name }) => ({ name, at: Math.random() })).sort((a, b) => a.at - b.at);
+    for (const { name } of order) {
+      this.groupOf(name).launch([name]);
+      await pause(Math.random() * SHUFFLE_PAUSE_MS);
+    }
+    this.launched = true;
+  }
+
+  /**
+   * Makes it `count` instances of one process: more as Node processes of their own, fewer by draining the last ones.
+   *
+   * @throws Error when there is no such process or it cannot be more than one
+   */
+  async scale(name: string, count: number): Promise<void> {
+    this.groupOf(name);
+    if (!Number.isInteger(count) || count < 1 || count > MOST_INSTANCES)
+      throw new Error(`scale: from 1 to ${MOST_INSTANCES} instances of ${name}`);
+    if (count > 1 && SINGLE.includes(name)) throw new Error(`scale: there can be only one ${name}`);
+    const extra = this.groups.filter(({ options, names }) => options.slot > 0 && names[0] === name);
+    for (let slot = 1; slot < count; slot++) {
+      if (extra.some(({ options }) => options.slot === slot)) continue;
+      const group = this.group([{ name, port: 0 }], slot);
+      this.groups.push(group);
+      group.start();
+      if (this.launched) group.launch();
+    }
+    await Promise.all(extra.filter(({ options }) => options.slot >= count).map((group) => this.dismiss(group)));
+  }
+
+  /** Stops a process here because it runs somewhere else from now on. @throws Error when somebody has it already */
+  async give(name: string): Promise<void> {
+    const group = this.groupOf(name);
+    if (this.taken.has(name)) throw new Error(`${name} is taken over already; end that \`mesh dev\` first`);
+    this.taken.add(name);
+    await group.close([name], { hurry: false, elsewhere: true });
+    if (group.names.length === 1) await group.end();
+  }
+
+  /** Runs here again what was given away. */
+  takeBack(name: string): void {
+    if (this.taken.delete(name) && !this.draining) this.groupOf(name).resume([name]);
+  }
+
+  /**
+   * Replaces the Node processes of these processes by new ones with the code as it is now. The old ones serve until the new code is
+   * loaded, and go on when it cannot be.
+   *
+   * @returns a sentence for each process whose code could not be loaded
+   */
+  async renew(names: readonly string[]): Promise<string[]> {
+    const affected = this.groups.filter((group) => group.names.some((name) => names.includes(name)));
+    return (await Promise.all(affected.map((group) => this.replace(group)))).flat();
+  }
+
+  private async replace(old: Group): Promise<string[]> {
+    const { seats, slot } = old.options;
+    const next = this.group(seats, slot);
+    if (slot === 0) next.leaveOut(old.names.filter((name) => this.taken.has(name)));
+    next.start();
+    const failures = await next.loaded;
+    if (failures.length > 0 || this.draining) {
+      next.kill();
+      return failures;
+    }
+    await old.close(old.names, { hurry: true });
+    await old.end();
+    this.groups.splice(this.groups.indexOf(old), 1, next);
+    next.launch();
+    return [];
+  }
+
+  /** Stops all in order: the door, then what is behind it, then what those need to leave. */
+  async drain(): Promise<void> {
+    this.draining = true;
+    const middle = this.groups.flatMap(({ names }) => names).filter((name) => ![...FIRST, ...LAST].includes(name));
+    for (const stage of [FIRST, middle, LAST]) {
+      const closing = (group: Group) => group.close(group.names.filter((name) => stage.includes(name)), { hurry: true }); // prettier-ignore
+      await Promise.all(this.groups.map(closing));
+    }
+    await Promise.all(this.groups.map((group) => group.end()));
+  }
+
+  kill(): void {
+    this.draining = true;
+    for (const group of this.groups) group.kill();
+  }
+
+  private async dismiss(group: Group) {
+    await group.close(group.names, { hurry: false });
+    await group.end();
+    this.groups.splice(this.groups.indexOf(group), 1);
+    this.options.listener.moved();
+  }
+
+  private group(seats: Seat[], slot: number): Group {
+    const { screen, source, listener } = this.options;
+    return new Group({ seats, slot, screen }, source, listener);
+  }
+
+  private groupOf(name: string): Group {
+    const group = this.groups.find(({ names, options }) => options.slot === 0 && names.includes(name));
+    if (!group)
+      throw new Error(
+        `there is no process '${name}'. There are: ${[...new Set(this.standings.map((standing) => standing.name))].join(', ')}`,
+      );
+    return group;
+  }
+}

@@ -1,0 +1,182 @@
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Environment } from '#config';
+import type { Screen } from '../screen/screen.js';
+import { Fleet } from '../supervise/fleet.js';
+import type { Standing } from '../supervise/group.js';
+import { ControlServer, type Controlled } from '../wire/control.js';
+import { Database } from './database.js';
+import { Demo, type Films } from './demo.js';
+import { describeFold } from './fold.js';
+import type { Plan } from './plan.js';
+import { Runtime } from './runtime.js';
+import { TokenMint } from './token.js';
+
+/** All of a stop, ms; what has not ended by then is killed. */
+const DRAIN_MS = 15_000;
+/** Between two looks for the first film, ms. */
+const LOOK_MS = 100;
+/** What the films need: the way in and the side that writes them. */
+const DEMO_NEEDS = ['gateway', 'movie-command'];
+
+/** One run of the mesh, from its first process to its last. */
+export class Launcher implements Controlled {
+  private readonly database?: Database;
+  private readonly fleet: Fleet;
+  private readonly demo?: Demo;
+  private control?: ControlServer;
+  private mint?: TokenMint;
+  private films?: Films;
+  private databaseRow?: { name: string; state: string; detail: string; sinceMs: number };
+  private stopped?: Promise<void>;
+  private readonly over = Promise.withResolvers<number>();
+
+  constructor(
+    private readonly plan: Plan,
+    private readonly env: Environment,
+    private readonly runtime: Runtime,
+    private readonly screen: Screen,
+  ) {
+    const { dataDir } = env;
+    if (!plan.databaseUrl) this.database = new Database(dataDir, (state, detail = '') => this.databaseStands(state, detail));
+    if (plan.demo) this.demo = new Demo({ ...plan.source, meshFile: join(env.root, 'dist/apps/mesh/mesh.js'), dataDir, gateway: runtime.mesh.gateway, progress: (films) => this.filmsArrived(films), note: (text) => screen.note(text) }); // prettier-ignore
+    this.fleet = new Fleet({
+      folding: plan.folding.map((names) => names.map((name) => ({ name, port: plan.ports[name] }))),
+      source: plan.source,
+      screen: plan.logs ? 'pretty' : 'none',
+      listener: {
+        changed: () => this.show(),
+        note: (text) => screen.note(text),
+        output: (line) => screen.note(line),
+        moved: () => runtime.update({ children: this.fleet.identities }),
+      },
+    });
+  }
+
+  /** Starts everything. @returns the exit code, once everything has ended */
+  run(): Promise<number> {
+    this.start().catch((error: unknown) => {
+      if (this.stopped) return; // it was told to stop while it started: what failed was to go anyway
+      this.screen.note(error instanceof Error ? error.message : String(error));
+      void this.stop(1);
+    });
+    return this.over.promise;
+  }
+
+  /** Drains and stops all, in order. */
+  stop(code = 0): Promise<void> {
+    this.stopped ??= this.end(code);
+    return this.stopped;
+  }
+
+  /** Ends all at once, without finishing anything; what was acknowledged is on disk. */
+  async kill(code: number): Promise<void> {
+    this.screen.note('killing everything now');
+    this.demo?.stop();
+    this.fleet.kill();
+    await this.database?.kill();
+    this.leave(code);
+  }
+
+  standings = (): Standing[] => this.fleet.standings;
+  scale = (name: string, count: number): Promise<void> => this.fleet.scale(name, count);
+  give = (name: string): Promise<void> => this.fleet.give(name);
+  takeBack = (name: string): void => this.fleet.takeBack(name);
+  renew = (names: readonly string[]): Promise<string[]> => this.fleet.renew(names);
+
+  async token(): Promise<string> {
+    if (!this.mint) throw new Error('there are development tokens only in the dev profile on the embedded PostgreSQL');
+    const token = await this.mint.token();
+    this.runtime.update({ devToken: { publicJwk: { ...this.mint.publicJwk }, token } });
+    return token;
+  }
+
+  private async start() {
+    this.control = await ControlServer.open(this);
+    this.runtime.update({ control: this.control.address });
+    this.fleet.start();
+    await this.openDatabase();
+    if (this.stopped) return;
+    if (this.plan.shuffle) await this.fleet.launchShuffled();
+    else this.fleet.launch();
+    await this.becomeReady();
+  }
+
+  /** The processes load their code meanwhile; they are let go once what they find in the runtime file is complete. */
+  private async openDatabase() {
+    if (!this.database) return;
+    if (this.env.profile === 'dev') this.mint = await TokenMint.open();
+    const url = await this.database.start(this.plan.processes);
+    this.runtime.update({ database: { url } });
+    if (this.mint) await this.token();
+  }
+
+  private async becomeReady() {
+    this.films = this.demo?.finished;
+    while (!this.stopped && !(this.fleet.isReady && (await this.hasFilms()))) await pause(LOOK_MS);
+    if (this.stopped) return;
+    const { mesh } = this.runtime;
+    this.screen.ready({
+      seconds: (Date.now() - this.plan.sinceMs) / 1000,
+      api: mesh.gateway,
+      docs: `${mesh.gateway}/docs`,
+      fold: describeFold(this.plan.folding),
+      pid: process.pid,
+      dataDir: this.env.dataDir,
+      films: this.films,
+      token: mesh.devToken?.token,
+    });
+    this.show();
+  }
+
+  private async hasFilms(): Promise<boolean> {
+    if (!this.demo || (await this.demo.isReadable())) return true;
+    // What was imported once may have been removed since; importing again does no harm.
+    this.demo.start();
+    return false;
+  }
+
+  private show() {
+    if (this.demo && !this.films && this.isReady(DEMO_NEEDS)) this.demo.start();
+    const rows = this.fleet.standings.map(({ name, slot, state, waitingFor, sinceMs }) => ({
+      name: slot ? `${name}#${slot}` : name,
+      state,
+      detail: waitingFor.join('; '),
+      sinceMs,
+    }));
+    this.screen.show({ rows: [...(this.databaseRow ? [this.databaseRow] : []), ...rows], films: this.films });
+  }
+
+  private isReady(names: readonly string[]): boolean {
+    return names.every((name) => this.fleet.standings.some((standing) => standing.name === name && standing.state === 'ready'));
+  }
+
+  private filmsArrived(films: Films) {
+    this.films = films;
+    this.show();
+  }
+
+  private databaseStands(state: string, detail: string) {
+    const sinceMs = this.databaseRow?.state === state ? this.databaseRow.sinceMs : Date.now();
+    this.databaseRow = { name: 'postgresql', state, detail, sinceMs };
+    if (state === 'restarting') this.screen.note(`PostgreSQL is gone (${detail}); starting it again on its port`);
+    this.show();
+  }
+
+  private async end(code: number) {
+    this.screen.note('stopping: first the gateway, then the services, then what they stand on');
+    this.control?.close();
+    this.demo?.stop();
+    const late = setTimeout(() => this.fleet.kill(), DRAIN_MS);
+    await this.fleet.drain();
+    clearTimeout(late);
+    await this.database?.stop();
+    this.screen.note('stopped');
+    this.leave(code);
+  }
+
+  private leave(code: number) {
+    this.control?.close();
+    this.over.resolve(code);
+  }
+}

@@ -1,0 +1,96 @@
+import { join } from 'node:path';
+import type { Environment } from '#config';
+import type { HostSource } from '../supervise/group.js';
+import { parseFold, unfold, type Folding } from './fold.js';
+import { freePort, isFree, portOwner, portTaken } from './ports.js';
+import { projects } from './projects.js';
+
+/** What `mesh up` was asked. */
+export interface UpOptions {
+  port: number;
+  configPort: number;
+  discoveryPort: number;
+  unfold?: boolean;
+  fold?: string;
+  json?: boolean;
+  /** False with `--no-demo`. */
+  demo: boolean;
+  /** Show the processes' log lines too. */
+  logs?: boolean;
+  shuffle?: boolean;
+  /** When the installation was done, ms since the epoch. */
+  since?: number;
+}
+
+/** What one run of the mesh is made of. */
+export interface Plan {
+  /** Every process there is, whether it runs here or not. */
+  processes: string[];
+  folding: Folding;
+  /** The ports of those that have one of their own. */
+  ports: Record<string, number>;
+  source: HostSource;
+  demo: boolean;
+  logs: boolean;
+  shuffle: boolean;
+  sinceMs: number;
+  /** The database server given from outside; without one the embedded PostgreSQL is started. */
+  databaseUrl?: string;
+  addresses: { gateway: string; config: string; consul: string };
+}
+
+/** A host's heap: a young generation this small costs no speed here and halves the memory after a load; the old one has twice what 28 folded processes need. */
+const HOST_FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=300'];
+
+/**
+ * Decides what runs, where.
+ *
+ * @param node  the Node that hosts run in
+ * @throws Error when `--fold` names what does not exist
+ */
+export async function planOf(options: UpOptions, env: Environment, node: string): Promise<Plan> {
+  const processes = projects(env.root).map(({ name }) => name);
+  const consulGiven = env.secret('CONSUL_HTTP_ADDR');
+  const configGiven = env.secret('CONFIG_URL');
+  // Roles that a real product plays are not started.
+  const here = processes.filter((name) => !(name === 'discovery' && consulGiven) && !(name === 'config' && configGiven));
+  const port = async (wanted: number) => wanted || (await freePort());
+  const ports = {
+    gateway: await port(options.port),
+    config: await port(options.configPort),
+    discovery: await port(options.discoveryPort),
+  };
+  const databaseUrl = env.databaseIsEmbedded ? undefined : env.databaseUrl;
+  return {
+    processes,
+    folding: options.unfold ? unfold(here) : parseFold(options.fold, here),
+    ports,
+    source: { node, flags: HOST_FLAGS, file: join(env.root, 'dist/apps/mesh/supervise/host.js'), root: env.root },
+    // Films are imported with the development token, which an outside database has not.
+    demo: options.demo && env.profile === 'dev' && !databaseUrl && here.includes('movie-command'),
+    logs: options.logs ?? false,
+    shuffle: options.shuffle ?? false,
+    sinceMs: options.since ?? performance.timeOrigin,
+    databaseUrl,
+    addresses: {
+      gateway: `http://localhost:${ports.gateway}`,
+      config: configGiven ?? `http://127.0.0.1:${ports.config}`,
+      consul: consulGiven ?? `http://127.0.0.1:${ports.discovery}`,
+    },
+  };
+}
+
+/** Where the processes with a port of their own listen when nothing else is asked. */
+export const DEFAULT_PORTS = { gateway: 8080, config: 8888, discovery: 8500 };
+const FLAGS: Record<string, string> = { gateway: '--port', config: '--config-port', discovery: '--discovery-port' };
+
+/** What is wrong with each port that is taken; empty when all can be had. */
+export async function takenPorts(
+  { folding, ports }: Pick<Plan, 'folding' | 'ports'>,
+  bind: string,
+): Promise<ReturnType<typeof portTaken>[]> {
+  const faults = Object.entries(ports)
+    .filter(([name]) => folding.flat().includes(name))
+    .map(async ([name, port]) => ((await isFree(port, bind)) ? [] : [portTaken(`the ${name}`, port, FLAGS[name] ?? '--port', portOwner(port))])); // prettier-ignore
+  return (await Promise.all(faults)).flat();
+}
