@@ -1,5 +1,5 @@
 import type { INestApplication, INestMicroservice } from '@nestjs/common';
-import { BaseRpcContext, type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
+import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
 import { hostname } from 'node:os';
 import { finalize, isObservable, lastValueFrom } from 'rxjs';
 import { environment } from '#config';
@@ -13,6 +13,7 @@ import type { BusContext } from './event.js';
 import { HandlerErrors } from './filter.js';
 import { Subscription } from './subscription.js';
 
+/** What the bus of a process needs. */
 export interface BusServerOptions {
   storage: Storage;
   /** The process's name: its instances share what they subscribe to. */
@@ -140,7 +141,7 @@ export class BusServer extends Server implements CustomTransportStrategy {
   /** Nest hands back a promise of a stream; the event is handled when that has ended, and fails with its error. */
   private async call(callback: MessageHandler, context: BusContext): Promise<void> {
     const handled = this.runWithProcessingHooks(context, async (end) => {
-      const result: unknown = await callback(context.event.body, context as BaseRpcContext);
+      const result: unknown = await callback(context.event.body, context);
       if (isObservable(result)) await lastValueFrom(result.pipe(finalize(end)), { defaultValue: undefined });
       else end();
     });

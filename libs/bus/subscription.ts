@@ -12,8 +12,11 @@ export interface SubscriptionOptions extends BatchOptions {
   log: Log;
 }
 
-const reasonOf = (error: unknown): string =>
-  error instanceof Error ? `${error.name}: ${error.message}` : (JSON.stringify(error) ?? String(error));
+/** What is said once: a handler's filter may throw something that is no Error. */
+function reasonOf(error: unknown): string {
+  const { name, message } = Object(error) as { name?: string; message?: string };
+  return message === undefined ? (JSON.stringify(error) ?? String(error)) : `${name}: ${message}`;
+}
 
 /**
  * One group's reading of its topics. Each partition is read by one instance of the group at a time, in order. What fails

@@ -13,7 +13,7 @@ import { Tries } from './tries.js';
 
 export { ClientConfig } from './settings.js';
 export type { BalancerName } from './balance.js';
-export { endToEnd } from './request.js';
+export { endToEnd, hasBody } from './request.js';
 
 /** A request to another service. */
 export interface Call {

@@ -14,6 +14,7 @@ import { hasEmitted } from './emit.js';
  */
 export type Publish = (tx: EntityManager, events: readonly BusEvent[]) => Promise<void>;
 
+/** What a relay needs. */
 export interface RelayOptions {
   storage: Storage;
   process: string;

@@ -58,7 +58,7 @@ BEGIN
   -- In one order for all, or two writers of two topics wait for each other for ever.
   FOR named IN SELECT DISTINCT e ->> 'topic' FROM json_array_elements(events) AS e ORDER BY 1 LOOP
     PERFORM pg_advisory_xact_lock(hashtextextended('bus:' || named, 0));
-    INSERT INTO topic (name) SELECT named WHERE NOT EXISTS (SELECT 1 FROM topic t WHERE t.name = named);
+    INSERT INTO topic (name) SELECT named WHERE NOT EXISTS (SELECT 1 FROM topic t WHERE t.name = named) ON CONFLICT DO NOTHING;
   END LOOP;
   FOR touched IN
     WITH added AS (

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Binaries } from './binaries.js';
 import { type Cluster, QUIET_ENV } from './cluster.js';
-import { isAlive, postmasterOf, settles, stopPostmaster } from './processes.js';
+import { isAlive, pause, postmasterOf, settles, stopPostmaster } from './processes.js';
 
 /**
  * PostgreSQL is the child of a tiny shell that does nothing but read from us. However we end, kill -9 included, the
@@ -17,6 +17,7 @@ const LAST_LINES = 12;
 
 /** Stopping takes as long as a checkpoint; this is far more. ms */
 const STOP_PATIENCE_MS = 20_000;
+const LAST_LOOKS = 500;
 
 /** A running postmaster and what watches over it. */
 export interface Guarded {
@@ -76,19 +77,28 @@ export async function startGuarded(
     onLog(line);
     if (isReady(line)) ready();
   });
-  const gone = once(log, 'close').then(() => last.join('\n'));
-  const outcome = await Promise.race([up.then(() => undefined), gone, failed]);
+  const ended = once(log, 'close').then(() => last.join('\n'));
+  const outcome = await Promise.race([up.then(() => undefined), ended, failed]);
   failed.catch(() => undefined);
   const pid = postmasterOf(cluster.data);
   if (outcome !== undefined || pid === undefined) {
     guard.stdin!.end();
     throw new Error(outcome ?? last.join('\n'));
   }
-  void gone.then(() => guard.stdin!.end());
+  return watched(guard, pid, ended);
+}
+
+function watched(guard: ChildProcess, pid: number, ended: Promise<string>): Guarded {
+  const gone = ended.then(async (lastWords) => {
+    guard.stdin!.end();
+    // It closes its log a moment before it ends.
+    for (let looks = 0; looks < LAST_LOOKS && isAlive(pid); looks++) await pause(2);
+    return lastWords;
+  });
   const stop = async () => {
     guard.stdin!.end();
-    const guardLives = guard.exitCode === null && guard.signalCode === null;
-    if (!(guardLives && (await settles(gone, STOP_PATIENCE_MS))) && isAlive(pid)) await stopPostmaster(pid);
+    const isGuarded = guard.exitCode === null && guard.signalCode === null;
+    if (!(isGuarded && (await settles(gone, STOP_PATIENCE_MS))) && isAlive(pid)) await stopPostmaster(pid);
     await gone;
   };
   return { pid, gone, stop };

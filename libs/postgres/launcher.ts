@@ -7,6 +7,7 @@ import { type Cluster, initialise, openCluster, password, removeCluster } from '
 import { type Guarded, startGuarded } from './guard.js';
 import { claim, clearStale, disclaim, launcherOf, pause, postmasterOf, stopPostmaster } from './processes.js';
 
+/** How the embedded PostgreSQL runs. */
 export interface PostgresOptions {
   /** Where the cluster lives: its data, the superuser's password, the port it had last. */
   dir: string;
@@ -23,7 +24,8 @@ export interface PostgresOptions {
 // Sized for one laptop: 28 processes with 3 connections and a listener each, in 33 MB; JIT costs more than our statements.
 const SETTINGS = ['max_connections=200', 'shared_buffers=32MB', 'jit=off', 'max_wal_size=256MB', 'log_checkpoints=off'];
 const LOCAL_ONLY = ['listen_addresses=127.0.0.1', 'unix_socket_directories='];
-const FORGETFUL = ['fsync=off', 'full_page_writes=off', 'synchronous_commit=off'];
+// A commit reaches the system's cache at least: a killed server loses nothing, a machine without power does.
+const FORGETFUL = ['fsync=off', 'full_page_writes=off'];
 
 /** A predecessor may still be stopping, or its memory still be mapped: so long we try again. ms */
 const STALE_PATIENCE_MS = 6_000;

@@ -3,6 +3,7 @@ import { BUS_FUNCTIONS, BUS_SCHEMA } from './bus.schema.js';
 import { openClient } from './client.js';
 import { makePassword, readPassword, scramVerifier } from './secrets.js';
 
+/** For whom a database is prepared. */
 export interface PrepareOptions {
   /** Every process that stores, `movie-command`; each gets a schema and a role of its own. */
   processes: readonly string[];

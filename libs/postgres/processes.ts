@@ -15,14 +15,23 @@ export async function settles(work: Promise<unknown>, ms: number): Promise<boole
   }
 }
 
-/** Whether a process with this id exists, be it ours or not. */
+/** Fields of /proc/<pid>/stat from the third on; the second, the program's name, may hold spaces and brackets. */
+function stat(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+  } catch {
+    return [];
+  }
+}
+
+/** Whether a process with this id runs, be it ours or not. A dead one that nobody has buried yet, as in a container without an init, does not. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
+  return process.platform !== 'linux' || !['Z', 'X', undefined].includes(stat(pid)[0]);
 }
 
 function ps(pid: number, column: string): string {
@@ -48,12 +57,7 @@ function commandLine(pid: number): string {
 function startOf(pid: number): string {
   if (process.platform === 'win32') return '';
   if (process.platform !== 'linux') return ps(pid, 'lstart');
-  try {
-    // Field 22; the second field, the program's name, may hold spaces and brackets.
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[19]!;
-  } catch {
-    return '';
-  }
+  return stat(pid)[19] ?? '';
 }
 
 /** The postmaster that serves `data` now, if one does. A file left by a dead one, or whose id went to a stranger, does not count. */

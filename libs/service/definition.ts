@@ -1,5 +1,6 @@
 import type { DynamicModule, Provider, Type } from '@nestjs/common';
 import type { INestApplication } from '@nestjs/common';
+import type { Server } from 'node:http';
 import type { SectionClass } from '#config';
 import type { Listener } from './http/server.js';
 
@@ -25,7 +26,7 @@ export interface ServiceOptions {
   /** The port when none is given from outside; most processes take any free one. */
   port?: number;
   /** A server for the outside on that port, answered by `listener` alone; health, metrics and the rest stay on the other, free port. */
-  door?: { port: number; listener: (app: INestApplication) => Listener | Promise<Listener> };
+  door?: { port: number; listener: (app: INestApplication, server: Server) => Listener | Promise<Listener> };
   /** Answers ahead of Nest, made once the application stands. */
   listener?: (app: INestApplication) => Listener | Promise<Listener>;
   /** Called when the process begins to stop, to end answers that would wait for ever; it still serves for the time of the drain. */

@@ -138,7 +138,7 @@ class Launch implements Running {
 
   private async openDoor() {
     if (!this.door || !this.definition.door) return;
-    const listener = await this.definition.door.listener(this.app);
+    const listener = await this.definition.door.listener(this.app, this.door.server);
     this.door.limits(this.parts!.settings.section(ServiceConfig));
     this.door.serve(nothingHere, listener);
   }

@@ -25,15 +25,17 @@ const unavailable = () =>
 export const tooSlow = (): Problem =>
   new Problem('storage-slow', 503, 'the database was too busy for this request; try again', {}, RETRY_AFTER);
 
+/** What the driver said, without what TypeORM wraps around it. Told by its shape: errors of the system may be of another realm. */
+const causeOf = (error: unknown): { code?: unknown; message?: unknown; errors?: unknown[] } =>
+  (error instanceof QueryFailedError ? (error.driverError as object) : Object(error)) as object;
+
 function meaning(error: unknown): Problem | undefined {
   if (error instanceof QueryRunnerAlreadyReleasedError) return unavailable();
-  const cause = error instanceof QueryFailedError ? (error.driverError as Error) : error;
-  if (!(cause instanceof Error)) return undefined;
-  const code = String((cause as { code?: unknown }).code ?? '');
-  if (SLOW.test(code) || SLOW_TEXT.test(cause.message)) return tooSlow();
-  if (AWAY.test(code) || AWAY_TEXT.test(cause.message)) return unavailable();
+  const { code, message, errors } = causeOf(error);
+  if (SLOW.test(String(code)) || SLOW_TEXT.test(String(message))) return tooSlow();
+  if (AWAY.test(String(code)) || AWAY_TEXT.test(String(message))) return unavailable();
   // Several addresses tried, none answered.
-  return cause instanceof AggregateError ? meaning(cause.errors[0]) : undefined;
+  return errors?.length ? meaning(errors[0]) : undefined;
 }
 
 /** What a failure of the database means to a caller: 503 `storage-unavailable` or `storage-slow`; any other is given back as it is. */
@@ -52,11 +54,10 @@ export class Unprepared extends Error {}
 /** What a process that starts has to wait for, in a sentence with its cure; undefined when waiting would not help. */
 export function reasonToWait(error: unknown, url: string, process: string): string | undefined {
   const { host, pathname } = new URL(url);
-  const cause = error instanceof QueryFailedError ? (error.driverError as Error) : error;
-  const code = String((cause as { code?: unknown }).code ?? '');
+  const code = String(causeOf(error).code ?? '');
   const cure = `run npx mesh db prepare`;
   if (/^28/.test(code)) return `the database at ${host} does not let ${process} in: ${cure}`;
   if (code === '3D000') return `there is no database ${pathname.slice(1)} at ${host}: ${cure}`;
-  if (cause instanceof Unprepared) return `the database at ${host} is not prepared for ${process}: ${cure}`;
+  if (error instanceof Unprepared) return `the database at ${host} is not prepared for ${process}: ${cure}`;
   return meaning(error) ? `the database at ${host} does not answer` : undefined;
 }

@@ -94,7 +94,8 @@ export function guardSource(db: DataSource, log: Log, config: StorageConfig): vo
     const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>;
     let isConnected = false;
     const guarded = async (...args: unknown[]) => {
-      if (!isConnected && (poolOf(db)?.waitingCount ?? 0) >= config.maxWaiting) throw tooSlow();
+      const { waitingCount = 0, idleCount = 0 } = poolOf(db) ?? {};
+      if (!isConnected && waitingCount - idleCount >= config.maxWaiting) throw tooSlow();
       try {
         const result = await query(...args);
         isConnected = true;

@@ -112,6 +112,7 @@ export class Storage {
   }
 }
 
+/** What a process's storage needs. */
 export interface OpenOptions extends SourceOptions {
   /** Told what is waited for, each time that changes. */
   waiting?: (why: string) => void;

@@ -1,0 +1,17 @@
+/**
+ * The rooms by floor, lowest first. A room imports only rooms of lower floors: never up, never sideways.
+ * `libs/README.md` says what each is for; `house.spec.ts` keeps the two lists equal.
+ *
+ * @type {string[][]}
+ */
+module.exports = [
+  ['problem', 'context', 'metrics'],
+  ['log', 'postgres'],
+  ['config'],
+  ['discovery', 'breaker', 'storage'],
+  ['client', 'bus'],
+  ['outbox', 'auth'],
+  ['health'],
+  ['service'],
+  ['resource'],
+];
