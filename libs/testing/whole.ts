@@ -26,11 +26,13 @@ export interface WholeMeshOptions {
   /** Start on these data again; they then outlive `stop()`. */
   dataDir?: string;
   env?: Record<string, string>;
+  /** The tree it runs from, when it is another one than this. */
+  root?: string;
 }
 
 const READY_WITHIN_MS = 60_000;
 const STOPPED_WITHIN_MS = 25_000;
-const front = join(projectRoot, 'apps/mesh/front.mjs');
+const frontOf = (root: string) => join(root, 'apps/mesh/front.mjs');
 
 /** Wait until `test` holds. @throws Error naming `what` when it does not within `withinMs` */
 export async function until(what: string, test: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<number> {
@@ -57,16 +59,19 @@ export class WholeMesh {
   readonly events: MeshEvent[] = [];
   /** What it said that is no event: errors. */
   said = '';
+  private readonly front: string;
   private readonly child: ChildProcess;
   private readonly exit: Promise<unknown>;
+  private found?: RuntimeFile;
 
   constructor(
     readonly dataDir: string,
     private readonly owned: boolean,
-    { fold = [], env = {} }: WholeMeshOptions,
+    { fold = [], env = {}, root = projectRoot }: WholeMeshOptions,
   ) {
+    this.front = frontOf(root);
     const ports = ['--port', '0', '--config-port', '0', '--discovery-port', '0'];
-    this.child = spawn(process.execPath, [front, 'up', '--json', ...ports, ...fold], {
+    this.child = spawn(process.execPath, [this.front, 'up', '--json', ...ports, ...fold], {
       env: this.env(env),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -80,8 +85,10 @@ export class WholeMesh {
     return this.child.pid!;
   }
 
+  /** Where its parts are; known once it is ready, and kept after its end. */
   get runtime(): RuntimeFile {
-    return JSON.parse(readFileSync(join(this.dataDir, 'mesh.json'), 'utf8')) as RuntimeFile;
+    this.found ??= JSON.parse(readFileSync(join(this.dataDir, 'mesh.json'), 'utf8')) as RuntimeFile;
+    return this.found;
   }
 
   get api(): string {
@@ -96,15 +103,14 @@ export class WholeMesh {
   async ready(): Promise<this> {
     const isReady = () => this.events.some(({ event }) => event === 'ready');
     await until('the mesh is ready', () => isReady() || this.child.exitCode !== null, READY_WITHIN_MS).catch(() => undefined);
-    if (!isReady())
-      throw new Error(`the mesh is not ready:\n${this.said}\n${this.events.map((e) => JSON.stringify(e)).join('\n')}`);
-    return this;
+    if (isReady() && this.runtime) return this;
+    throw new Error(`the mesh is not ready:\n${this.said}\n${this.events.map((e) => JSON.stringify(e)).join('\n')}`);
   }
 
   /** Run `mesh <args>` against it. */
   async mesh(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
     try {
-      const { stdout, stderr } = await promisify(execFile)(process.execPath, [front, ...args], { env: this.env({}) });
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, [this.front, ...args], { env: this.env({}) });
       return { code: 0, stdout, stderr };
     } catch (error) {
       const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };

@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Info } from '#service';
 import { isAlive, startWholeMesh, until, type WholeMesh } from '#testing';
 
 /** What `mesh status --json` says of one instance. */
@@ -19,10 +20,10 @@ const status = async (mesh: WholeMesh): Promise<Status[]> => {
   return (JSON.parse(stdout) as { instances: Status[] }).instances;
 };
 
-/** Ask again and again until told to stop. @returns how many were asked, and the answers other than `wanted` */
+/** Ask again and again until told to stop. @returns how many were asked, and how often something other than `wanted` came back */
 export function underLoad(wanted: number, ask: () => Promise<{ status: number }>, askers = 4) {
   let [going, asked] = [true, 0];
-  const wrong: string[] = [];
+  const wrong: Record<string, number> = {};
   const loop = async () => {
     while (going) {
       asked++;
@@ -30,7 +31,7 @@ export function underLoad(wanted: number, ask: () => Promise<{ status: number }>
         ({ status: code }) => String(code),
         (error: Error) => String(error.cause ?? error),
       );
-      if (said !== String(wanted)) wrong.push(said);
+      if (said !== String(wanted)) wrong[said] = (wrong[said] ?? 0) + 1;
       await sleep(1);
     }
   };
@@ -48,7 +49,7 @@ export function wholeMesh(fold: string[]): void {
   beforeAll(async () => (mesh = await startWholeMesh({ fold })), 90_000);
   afterAll(() => mesh?.stop(), 60_000);
 
-  const create = (title: string) => mesh.write('POST', '/api/movies', { title });
+  const create = (title: string) => mesh.write('POST', '/api/movies', { title, releaseOn: '2018-11-21' });
 
   it('has every process ready, and the first page of films readable', async () => {
     expect((await status(mesh)).map(({ process, state }) => `${process} ${state}`).sort()).toEqual(
@@ -58,22 +59,23 @@ export function wholeMesh(fold: string[]): void {
     expect([code, body.items?.length]).toEqual([200, 3]);
   });
 
-  it('goes on importing until all 3,201 films are there', async () => {
-    await until(
-      'all films',
-      () => mesh.events.some(({ event, done, total }) => event === 'films' && done === total && total === 3201),
-      60_000,
-    );
+  /** How many films the query side lists, page by page. */
+  const listed = async () => {
     const seen = new Set<string>();
     for (let cursor = ''; ;) {
       const { body } = await mesh.http('GET', `/api/movies?limit=100${cursor}`);
-      for (const { id } of body.items!) seen.add(id);
-      if (body.next === null) break;
-      cursor = `&cursor=${encodeURIComponent(String(body.next))}`;
+      for (const { id } of body.items ?? []) seen.add(id);
+      if (!body.next) return seen.size;
+      cursor = `&cursor=${encodeURIComponent(body.next)}`;
     }
-    // The last events may still be on their way to the view.
-    expect(seen.size).toBeGreaterThan(3100);
-  }, 70_000);
+  };
+
+  it('goes on importing until all real films are there', async () => {
+    const done = () => mesh.events.some((event) => event.event === 'films' && event.done === 3201 && event.total === 3201);
+    await until('all films are read', done, 60_000);
+    // One of the 3,201 has no title, and so is refused; the last events may still be on their way to the view.
+    await until('all films are listed', async () => (await listed()) === 3200, 10_000);
+  }, 75_000);
 
   it('is documented in one place', async () => {
     const { body } = await mesh.http('GET', '/openapi.json');
@@ -86,7 +88,7 @@ export function wholeMesh(fold: string[]): void {
   });
 
   it('takes writes with the development token only, and shows them to who asks for that version', async () => {
-    expect((await mesh.http('POST', '/api/movies', { title: 'Roma' })).status).toBe(401);
+    expect((await mesh.http('POST', '/api/movies', { title: 'Roma', releaseOn: '2018-11-21' })).status).toBe(401);
     const made = await create('Roma');
     expect(made.status).toBe(201);
     const seen = await mesh.http('GET', made.headers.get('location')!, undefined, { 'min-version': '1' });
@@ -108,12 +110,14 @@ export function wholeMesh(fold: string[]): void {
   });
 
   it('takes a changed setting over in every process within 2 s', async () => {
-    const before = new Map((await status(mesh)).map(({ process, revision }) => [process, revision]));
-    const { code, stderr } = await mesh.mesh('config', 'set', 'breaker.errorPercent', '51');
-    expect([code, stderr]).toEqual([0, '']);
-    const all = async () =>
-      (await status(mesh)).every(({ process, revision }) => process === 'config' || revision !== before.get(process));
-    expect(await until('every revision is new', all, 5000)).toBeLessThan(2500); // the looking itself takes a few hundred ms
+    const urls = (await status(mesh)).filter(({ process }) => process !== 'config').map(({ url }) => url);
+    const revisions = () =>
+      Promise.all(urls.map(async (url) => ((await (await fetch(`${url}/info`)).json()) as Info).config.revision));
+    const before = await revisions();
+    const setting = mesh.mesh('config', 'set', 'breaker.errorPercent', '51');
+    await until('the first revision is new', async () => (await revisions()).some((now, i) => now !== before[i]), 10_000);
+    expect(await until('all are', async () => (await revisions()).every((now, i) => now !== before[i]))).toBeLessThan(2000);
+    expect(await setting).toMatchObject({ code: 0, stderr: '' });
   }, 20_000);
 
   it('refuses a setting that its section refuses, naming key and type', async () => {
@@ -136,7 +140,7 @@ export function wholeMesh(fold: string[]): void {
       expect((await mesh.mesh('scale', `${name}=1`)).code).toBe(0);
       await until('the second is gone', async () => !(await second()), 20_000);
       const { asked, wrong } = await finish();
-      expect(wrong).toEqual([]);
+      expect(wrong).toEqual({});
       expect(asked).toBeGreaterThan(100);
     }, 60_000);
 
@@ -150,7 +154,7 @@ export function wholeMesh(fold: string[]): void {
       process.kill((await second())!.pid, 'SIGKILL');
       await sleep(2000);
       const { asked, wrong } = await finish();
-      expect(wrong).toEqual([]);
+      expect(wrong).toEqual({});
       expect(asked).toBeGreaterThan(100);
       await mesh.mesh('scale', `${name}=1`);
     }, 60_000);
@@ -165,7 +169,7 @@ export function wholeMesh(fold: string[]): void {
     const { wrong } = await finish();
     expect(code).toBe(0);
     // Once the door is closed a new connection is refused; a request that was accepted is never cut.
-    expect(wrong.filter((said) => !/ECONNREFUSED|503/.test(said))).toEqual([]);
+    expect(Object.keys(wrong).filter((said) => !/ECONNREFUSED|503/.test(said))).toEqual([]);
     expect(pids.filter(isAlive)).toEqual([]);
     expect(readdirSync(mesh.dataDir)).not.toContain('mesh.json');
   }, 40_000);

@@ -38,7 +38,9 @@ function acknowledged(mesh: WholeMesh) {
   const ids: string[] = [];
   const done = (async () => {
     for (let n = 0; going; n++) {
-      const answer = await mesh.write('POST', '/api/movies', { title: `Kept ${n}` }).catch(() => undefined);
+      const answer = await mesh
+        .write('POST', '/api/movies', { title: `Kept ${n}`, releaseOn: '2018-11-21' })
+        .catch(() => undefined);
       if (answer?.status === 201) ids.push(String(answer.body.id));
       else await sleep(20);
     }
