@@ -83,7 +83,7 @@ describe('a fault', () => {
     const ids = await finish();
     expect(ids.length).toBeGreaterThan(10);
     await all(mesh, ids);
-  }, 60_000);
+  }, 90_000);
 
   it('that kills the launcher leaves no orphan, and the next start has everything', async () => {
     mesh = await startWholeMesh({ dataDir, fold: ['--no-demo'] });
@@ -154,7 +154,7 @@ describe('a fault', () => {
     expect(await mesh.ended()).toBe(130);
     await until('nothing of it is left', () => !pids.some(isAlive), 5000);
     expect(readdirSync(dataDir)).not.toContain('mesh.json');
-  }, 40_000);
+  }, 90_000);
 
   it('of a taken port is told with the process that has it and how to choose another', async () => {
     mesh = await startWholeMesh({ dataDir, fold: ['--no-demo'] });
@@ -165,5 +165,5 @@ describe('a fault', () => {
     expect(String(other)).toMatch(new RegExp(`port ${port}.*process \\d+.*--port`, 's'));
     const again = await startWholeMesh({ dataDir }).catch((error: Error) => error);
     expect(String(again)).toContain(String(mesh.pid));
-  }, 60_000);
+  }, 90_000);
 });

@@ -9,7 +9,7 @@ const boot = async (fold: string[]) => {
 };
 
 describe('the order of the boot', () => {
-  it.each(Array.from({ length: 20 }, (_, n) => n + 1))('does not matter in one process (%i of 20)', () => boot([]), 30_000);
+  it.each(Array.from({ length: 20 }, (_, n) => n + 1))('does not matter in one process (%i of 20)', () => boot([]), 90_000);
 
-  it.each([1, 2])('does not matter with a process for each (%i of 2)', () => boot(['--unfold']), 60_000);
+  it.each([1, 2])('does not matter with a process for each (%i of 2)', () => boot(['--unfold']), 90_000);
 });
