@@ -1,10 +1,14 @@
+import { Controller, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { randomUUID } from 'node:crypto';
 import type { Log } from '#log';
 import { silentLog } from '#log';
 import { Metrics } from '#metrics';
 import { fileSettings, type Flat } from '#config';
 import { context } from '#context';
-import { openClient } from '#postgres';
+import { Problem } from '#problem';
 import { openStorage, type Storage, StorageConfig } from '#storage';
 import { startTestDatabase, type TestDatabase, until } from '#testing';
 import { BusClient, BusConfig, BusServer, type BusContext, type BusEvent, publish } from '#bus';
@@ -82,6 +86,13 @@ const event = (name: string, key: string, version = 1, body: unknown = { version
 });
 const send = (...events: BusEvent[]) => writer.transaction((tx) => publish(tx, events));
 
+/** A log whose warnings can be looked at. */
+function listeningLog(): { log: Log; warned: unknown[] } {
+  const warned: unknown[] = [];
+  const log = Object.assign(Object.create(silentLog) as Log, { warn: (...said: unknown[]) => void warned.push(said) });
+  return { log, warned };
+}
+
 function expectInOrder(rows: { key: string; version: number }[]) {
   const last = new Map<string, number>();
   for (const { key, version } of rows) {
@@ -92,7 +103,7 @@ function expectInOrder(rows: { key: string; version: number }[]) {
 
 beforeAll(async () => {
   database = await startTestDatabase(['seen-command', 'seen-query']);
-  [writer, reader] = (await Promise.all([storageOf('seen-command'), storageOf('seen-query')])) as [Storage, Storage];
+  [writer, reader] = await Promise.all([storageOf('seen-command'), storageOf('seen-query')]);
   await reader.query('CREATE TABLE seen (n bigint GENERATED ALWAYS AS IDENTITY, id uuid, name text, key text, version int)');
 });
 
@@ -163,20 +174,14 @@ it('carries the trace of the cause, and the transaction in which effect and plac
 });
 
 it('rolls a failing event back and tries it again, commits the good ones before it, and lets other partitions go on', async () => {
-  const warned: unknown[] = [];
-  const log = {
-    ...silentLog,
-    debug: () => undefined,
-    info: () => undefined,
-    warn: (message: string, fields: object) => void warned.push([message, fields]),
-  };
+  const { log, warned } = listeningLog();
   const metrics = new Metrics('seen-query');
   let isBroken = true;
   const handle: Handler = async (body, ctx) => {
     await note(body, ctx);
     if (isBroken && ctx.event.key === 'poison' && ctx.event.version === 2) throw new TypeError('not today');
   };
-  consume({ on: { 'fail.often': handle }, log: log as unknown as Log, metrics, over: { 'bus.retryMaxMs': 200 } });
+  consume({ on: { 'fail.often': handle }, log, metrics, over: { 'bus.retryMaxMs': 200 } });
   const others = Array.from({ length: 40 }, (_, i) => event('fail.often', `good${i}`));
   await send(event('fail.often', 'poison', 1), event('fail.often', 'poison', 2), event('fail.often', 'poison', 3), ...others);
   const keys = async () => (await seen()).map(({ key, version }) => `${key}/${version}`);
@@ -236,32 +241,35 @@ it('gives up a handler that hangs, and tries again', async () => {
   expect(tries).toBe(3);
 });
 
-it('removes what is old and not the last of its key, and forgets instances that never came back', async () => {
-  const old = (name: string, key: string, version: number) => ({
-    ...event(name, key, version),
-    at: new Date(Date.now() - 8 * 86_400_000).toISOString(),
-  });
-  await send(
-    old('aged.one', 'a', 1),
-    old('aged.one', 'a', 2),
-    old('aged.one', 'b', 1),
-    old('aged.one', 'c', 1),
-    event('aged.one', 'c', 2),
-  );
-  const server = consume({ on: { 'aged.none': note } });
-  const admin = await openClient(database.postgres.url());
-  await admin.query(
-    `INSERT INTO bus.place (grp, topic, partition, seen_at) VALUES ('seen-query:gone', 'aged', 0, now() - interval '9 days')`,
-  );
-  expect(await server.compact()).toBe(2);
-  const { rows } = await admin.query(`SELECT key, version FROM bus.event WHERE topic = 'aged' ORDER BY key, version`);
-  expect(rows).toEqual([
-    { key: 'a', version: 2 },
-    { key: 'b', version: 1 },
-    { key: 'c', version: 2 },
+it(`calls Nest's event handlers, and gets their errors as they are thrown`, async () => {
+  const { log, warned } = listeningLog();
+  let isBroken = true;
+  @Controller()
+  class Ears {
+    @EventPattern<string>('nest.told')
+    async told(@Payload() body: { n: number }, @Ctx() ctx: BusContext) {
+      await note(body, ctx);
+      if (isBroken) throw new Problem('stale', 409, `broken at ${body.n}`);
+    }
+  }
+  @Module({ controllers: [Ears] })
+  class Ear {}
+  const app = await NestFactory.create(Ear, new FastifyAdapter(), { logger: false });
+  const config = section(BusConfig, { 'bus.retryMaxMs': 100 });
+  const server = new BusServer({ storage: reader, process: 'seen-query', log, metrics: new Metrics('seen-query'), config });
+  BusServer.join(app, server);
+  await app.startAllMicroservices();
+  await send(event('nest.told', 'k', 1, { n: 7 }));
+  await until('it fails', () => warned.length > 0);
+  expect(warned).toEqual([
+    ['event fails, will try again', expect.objectContaining({ error: new Problem('stale', 409, 'broken at 7') })],
   ]);
-  expect((await admin.query(`SELECT 1 FROM bus.place WHERE grp = 'seen-query:gone'`)).rowCount).toBe(0);
-  await admin.end();
+  isBroken = false;
+  await until('it is handled', async () => (await seenCount()) === 1);
+  await app.close();
+  await send(event('nest.told', 'k', 2, { n: 8 }));
+  await expect(server.lag()).resolves.toEqual({});
+  expect(await seenCount()).toBe(1);
 });
 
 it('goes on by itself when PostgreSQL comes back', async () => {

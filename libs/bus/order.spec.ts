@@ -198,3 +198,24 @@ it('shares among the instances of a process, and each effect is there once when 
     last.set(key, version);
   }
 });
+
+it('removes what is old and not the last of its key, and forgets instances that never came back', async () => {
+  const admin = await openClient(database.postgres.url());
+  const old = (key: string, version: number) => ({
+    ...event('aged.made', key, version),
+    at: new Date(Date.now() - 8 * 86_400_000).toISOString(),
+  });
+  await append(admin, old('a', 1), old('a', 2), old('b', 1), old('c', 1), event('aged.made', 'c', 2));
+  await admin.query(
+    `INSERT INTO bus.place (grp, topic, partition, seen_at) VALUES ('seen-query:gone', 'aged', 0, now() - interval '9 days')`,
+  );
+  expect(await consume('none.made').compact()).toBe(2);
+  const { rows } = await admin.query(`SELECT key, version FROM bus.event WHERE topic = 'aged' ORDER BY key`);
+  expect(rows).toEqual([
+    { key: 'a', version: 2 },
+    { key: 'b', version: 1 },
+    { key: 'c', version: 2 },
+  ]);
+  expect((await admin.query(`SELECT 1 FROM bus.place WHERE grp = 'seen-query:gone'`)).rowCount).toBe(0);
+  await admin.end();
+});

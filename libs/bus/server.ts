@@ -1,7 +1,7 @@
-import type { INestApplication, INestMicroservice } from '@nestjs/common';
-import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
+import { Catch, type ExceptionFilter, type INestApplication } from '@nestjs/common';
+import { type CustomTransportStrategy, type MessageHandler, type NestMicroservice, Server } from '@nestjs/microservices';
 import { hostname } from 'node:os';
-import { finalize, isObservable, lastValueFrom } from 'rxjs';
+import { finalize, isObservable, lastValueFrom, type Observable, throwError } from 'rxjs';
 import { environment } from '#config';
 import { runWithout } from '#context';
 import type { Log } from '#log';
@@ -10,7 +10,6 @@ import { backoffMs, type Storage } from '#storage';
 import type { Handle } from './batch.js';
 import type { BusConfig } from './bus-section.js';
 import type { BusContext } from './event.js';
-import { HandlerErrors } from './filter.js';
 import { Subscription } from './subscription.js';
 
 /** What the bus of a process needs. */
@@ -23,6 +22,14 @@ export interface BusServerOptions {
   log: Log;
   metrics: Metrics;
   config: BusConfig;
+}
+
+/** Lets a handler's error reach the bus as it is; Nest's own filter would log it and hand on "Internal server error". */
+@Catch()
+class HandlerErrors implements ExceptionFilter<unknown> {
+  catch(error: unknown): Observable<never> {
+    return throwError(() => error);
+  }
 }
 
 /** Events removed by one statement, so that each is short. */
@@ -47,10 +54,18 @@ export class BusServer extends Server implements CustomTransportStrategy {
     super();
   }
 
-  /** Let `app`'s handlers be called by `server` once its microservices are started. The filters, guards and pipes of HTTP stay out of it. */
-  static join(app: INestApplication, server: BusServer): INestMicroservice {
-    const joined = app.connectMicroservice({ strategy: server }, { inheritAppConfig: false });
-    return joined.useGlobalFilters(new HandlerErrors());
+  /**
+   * Let `app`'s handlers be called by `server` once its microservices are started. The filters, guards and pipes of HTTP
+   * stay out of it: there is no caller, and an error must reach the bus as it is.
+   */
+  static join(app: INestApplication, server: BusServer): void {
+    const options = { inheritAppConfig: false, deferInitialization: true };
+    const joined = app.connectMicroservice({ strategy: server }, options) as NestMicroservice;
+    // Nest binds filters while it registers the handlers, which it does at once unless told to leave it to us.
+    joined.useGlobalFilters(new HandlerErrors());
+    joined.registerListeners();
+    joined.setIsInitialized(true);
+    joined.setIsInitHookCalled(true);
   }
 
   override addHandler(

@@ -11,10 +11,11 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
-import { pathHash, reachable, shelters, type SystemUser } from './files.js';
+import { reachable, shelters, type SystemUser } from './files.js';
 
 export interface Binaries {
   postgres: string;
@@ -76,26 +77,38 @@ function isRestored(root: string): boolean {
   }
 }
 
-/** A finished copy appears under its name at once or not at all, so two starts at a time cannot meet half of one. */
+const filesIn = (root: string): number => readdirSync(join(root, 'native'), { recursive: true }).length;
+const countIn = (root: string) => join(root, 'files');
+
+/** Whether a copy is there, and no cleaner of temporary folders has gnawed at it. @throws Error when it is a stranger's */
+function isWhole(target: string): boolean {
+  if (!existsSync(target)) return false;
+  const { uid, mode } = statSync(target);
+  if (uid !== process.getuid?.() || (mode & 0o022) !== 0)
+    throw new Error(`${target} was not made by us: remove it and start again`);
+  return existsSync(countIn(target)) && readFileSync(countIn(target), 'utf8') === String(filesIn(target));
+}
+
+/** One copy serves all clones of a user. It appears under its name at once, so two starts at a time cannot meet half of one. */
 function copyTo(place: string, root: string): string {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
-  const target = join(place, `cinemanzana-postgres-${version}-${process.getuid?.() ?? ''}-${pathHash(root)}`);
-  if (!existsSync(target)) {
-    const making = mkdtempSync(`${target}-`);
+  const target = join(place, `cinemanzana-postgres-${version}-${process.getuid?.() ?? ''}`);
+  if (isWhole(target)) return target;
+  const making = mkdtempSync(`${target}-`);
+  try {
     cpSync(root, making, { recursive: true, verbatimSymlinks: true });
     chmodSync(making, 0o755);
     openTo(making);
     restore(making);
-    try {
-      renameSync(making, target);
-    } catch (error) {
-      rmSync(making, { recursive: true });
-      if (!existsSync(target)) throw error;
-    }
+    writeFileSync(countIn(making), String(filesIn(making)));
+    rmSync(target, { recursive: true, force: true });
+    renameSync(making, target);
+  } catch (error) {
+    // Another start did it in this very moment.
+    if (!isWhole(target)) throw error;
+  } finally {
+    rmSync(making, { recursive: true, force: true });
   }
-  const { uid, mode } = statSync(target);
-  if (uid !== process.getuid?.() || (mode & 0o022) !== 0)
-    throw new Error(`${target} was not made by us: remove it and start again`);
   return target;
 }
 

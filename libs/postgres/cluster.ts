@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Binaries } from './binaries.js';
-import { isRoot, nobody, pathHash, reachable, shelters, type SystemUser } from './files.js';
+import { isRoot, isTemporary, nobody, pathHash, reachable, shelters, type SystemUser } from './files.js';
 
 /** Where one cluster keeps its things. */
 export interface Cluster {
@@ -41,13 +41,30 @@ function movedTo(dir: string): string | undefined {
   return basename(dirname(data)) === `cinemanzana-${pathHash(dir)}` ? data : undefined;
 }
 
+/** Whose data a home outside holds. */
+const originFile = (home: string) => join(home, 'of');
+
+/** Data in a temporary folder whose clone is gone, as after a test that was killed, are nobody's. */
+function sweep(place: string) {
+  if (!isTemporary(`${place}/`)) return;
+  for (const name of readdirSync(place).filter((entry) => entry.startsWith('cinemanzana-'))) {
+    const home = join(place, name);
+    const origin = existsSync(originFile(home)) ? readFileSync(originFile(home), 'utf8').trim() : undefined;
+    if (origin && !existsSync(origin)) rmSync(home, { recursive: true, force: true });
+  }
+}
+
 function moveAway(dir: string, user: SystemUser, lasting: boolean): string {
-  const [place] = shelters(user, lasting);
+  const [place] = shelters(user, lasting && !isTemporary(dir));
   if (!place) throw new Error(`PostgreSQL may not run as root, and user ${user.uid} cannot enter ${dir}: chmod o+x its parents`);
+  sweep(place);
   const home = join(place, `cinemanzana-${pathHash(dir)}`);
-  mkdirSync(home, { recursive: true, mode: 0o711 });
-  if (statSync(home).uid !== process.getuid?.()) throw new Error(`${home} was not made by us: remove it and start again`);
+  if (existsSync(home) && statSync(home).uid !== process.getuid?.()) throw new Error(`${home} was not made by us: remove it`);
+  // The note that led here was deleted with the folder, and whoever did that meant the data.
+  rmSync(home, { recursive: true, force: true });
+  mkdirSync(home, { mode: 0o711 });
   chmodSync(home, 0o711);
+  writeFileSync(originFile(home), `${dir}\n`);
   const data = join(home, 'data');
   writeFileSync(movedFile(dir), `${data}\n`);
   return data;

@@ -35,13 +35,18 @@ export function reachable(path: string, user: SystemUser): boolean {
   }
 }
 
+const TEMPORARY = [os.tmpdir(), '/tmp', '/var/tmp'];
+
+/** Whether what is in `path` may go with the next restart of the machine anyway. */
+export const isTemporary = (path: string): boolean => TEMPORARY.some((place) => path.startsWith(`${place}/`));
+
 /**
  * Folders outside the project that `user` can reach and we may write to, best first.
  *
  * @param lasting  the content must outlive a restart of the machine, which empties the temporary folder
  */
 export function shelters(user: SystemUser | undefined, lasting: boolean): string[] {
-  const places = lasting ? ['/var/lib', '/var/tmp', os.tmpdir(), '/tmp'] : [os.tmpdir(), '/tmp', '/var/tmp', '/var/lib'];
+  const places = lasting ? ['/var/lib', ...TEMPORARY.toReversed()] : [...TEMPORARY, '/var/lib'];
   return [...new Set(places)].filter((place) => {
     if (!existsSync(place) || (user && !reachable(place, user))) return false;
     try {

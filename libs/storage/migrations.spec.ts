@@ -6,7 +6,7 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { fileSettings } from '#config';
 import { silentLog as log } from '#log';
 import { outboxTables } from '#outbox';
-import { migrationFor, migrationsOf, openStorage, StorageConfig, type Migrations } from '#storage';
+import { type MigrationClass, migrationFor, migrationsOf, openStorage, StorageConfig } from '#storage';
 import { startTestDatabase, type TestDatabase } from '#testing';
 
 @Entity('film')
@@ -22,7 +22,7 @@ const config = settings.section(StorageConfig);
 let database: TestDatabase;
 let folder: string;
 
-const open = (migrations: Migrations) =>
+const open = (migrations: MigrationClass[]) =>
   openStorage({
     process: 'film-command',
     url: database.url('film-command'),

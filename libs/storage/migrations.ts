@@ -5,6 +5,7 @@ import { roleOf } from '#postgres';
 import { Unprepared } from './faults.js';
 import type { StorageConfig } from './storage-section.js';
 
+/** A class of a migration. */
 export type MigrationClass = new () => MigrationInterface;
 
 /** Compiled or, in tests, as written: apps/ lies beside libs/ either way. */

@@ -50,7 +50,7 @@ const poolOf = (db: DataSource) => (db.driver as unknown as { master: pg.Pool })
 
 beforeAll(async () => {
   database = await startTestDatabase(['note-command', 'note-query']);
-  [storage] = (await Promise.all([open('note-command'), open('note-command')])) as [Storage, Storage];
+  [storage] = await Promise.all([open('note-command'), open('note-command')]);
 });
 
 beforeEach(() => storage.query('TRUNCATE note'));

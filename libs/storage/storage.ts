@@ -9,7 +9,7 @@ import { guardSource, makeSource, type SourceOptions, tellCommits } from './sour
 export { backoffMs, rest } from './backoff.js';
 export { isUnavailable, storageFault } from './faults.js';
 export type { Listen } from './listener.js';
-export { migrationFor, migrationsOf, type MigrationText } from './migrations.js';
+export { migrationFor, migrationsOf, type MigrationClass, type MigrationText } from './migrations.js';
 export type { Entities, Migrations } from './source.js';
 export { StorageConfig } from './storage-section.js';
 

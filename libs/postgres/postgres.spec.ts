@@ -12,6 +12,7 @@ import { isRoot, nobody, reachable } from './files.js';
 import { isAlive } from './processes.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
+const onLinux = process.platform === 'linux' ? it : it.skip;
 const asAnother = isRoot() && reachable(root, nobody()) ? it : it.skip;
 
 let home: string;
@@ -97,7 +98,7 @@ it('stays up when Ctrl-C reaches the group of its launcher, ends when that is ki
   await again.stop();
 });
 
-it('stops an orphan cleanly, whose guard was killed with its launcher', async () => {
+onLinux('stops an orphan cleanly, whose guard was killed with its launcher', async () => {
   const { child, pid } = await launcher(dir);
   const guard = Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[1]);
   process.kill(guard, 'SIGKILL');
