@@ -20,6 +20,8 @@ export class DiscoveryConfig {
   @IsInt() @Min(10) @Max(60_000) backoffLimitMs: number;
   /** A pause is this much longer or shorter by chance, percent. */
   @IsInt() @Min(0) @Max(90) jitterPercent: number;
+  /** After the registry was away, what it does not know any more is still used for this long, ms. */
+  @IsInt() @Min(0) @Max(600_000) returnMs: number;
   /** With more than this part of a service's instances ill, all are tried, percent. */
   @IsInt() @Min(0) @Max(100) panicPercent: number;
 }

@@ -3,6 +3,7 @@ import Consul from 'consul';
 import type { Log } from '#log';
 import type { DiscoveryConfig } from './config.js';
 import { type HealthRow, type Instance, usable } from './instance.js';
+import { Memory } from './memory.js';
 import { Registration, type Self } from './registration.js';
 import { Watch } from './watch.js';
 
@@ -10,6 +11,7 @@ export { DiscoveryConfig } from './config.js';
 export type { Instance } from './instance.js';
 export type { Self } from './registration.js';
 
+/** Where the registry is and how to talk to it. */
 export interface DiscoveryOptions {
   /** Address of the registry's HTTP API, `http://127.0.0.1:8500`. */
   url: string;
@@ -22,6 +24,7 @@ export interface DiscoveryOptions {
 /** What is known of one service. */
 interface Watched {
   watch?: Watch;
+  rows: Memory<HealthRow>;
   instances: Instance[];
   /** Resolves with the first answer. */
   first: PromiseWithResolvers<void>;
@@ -36,9 +39,11 @@ export class Discovery {
   private readonly registration: Registration;
   private readonly services = new Map<string, Watched>();
   private readonly listeners = new Set<(service: string) => void>();
-  private tags = new Map<string, string[]>();
+  private readonly tags = new Memory<string[]>();
   private catalogWatch?: Watch;
   private reached?: boolean;
+  private isBack = false;
+  private settling?: NodeJS.Timeout;
   private leaving = false;
   private closed = false;
 
@@ -87,10 +92,11 @@ export class Discovery {
     if (!this.closed) {
       this.catalogWatch ??= this.watch(
         (question) => this.consul.catalog.service.list(question),
-        (answer) => this.learnCatalog(answer as Record<string, string[]>),
+        (answer) =>
+          this.showCatalog(() => this.tags.learn(new Map(Object.entries(answer as Record<string, string[]>)), this.isBack)),
       );
     }
-    return this.tags;
+    return this.tags.all;
   }
 
   /** Be told the name of a service whose instances or tags have changed. @returns a function that ends it */
@@ -102,6 +108,7 @@ export class Discovery {
   /** End every watch and connection. It does not deregister. */
   close(): Promise<void> {
     this.closed = true;
+    clearTimeout(this.settling);
     this.registration.stop();
     this.catalogWatch?.close();
     for (const { watch, first } of this.services.values()) {
@@ -116,7 +123,7 @@ export class Discovery {
   private watched(service: string): Watched {
     const known = this.services.get(service);
     if (known) return known;
-    const watched: Watched = { instances: [], first: Promise.withResolvers<void>() };
+    const watched: Watched = { rows: new Memory(), instances: [], first: Promise.withResolvers<void>() };
     this.services.set(service, watched);
     if (this.closed) {
       watched.first.resolve();
@@ -137,19 +144,35 @@ export class Discovery {
   }
 
   private learn(watched: Watched, service: string, rows: HealthRow[]) {
-    const instances = usable(rows, this.options.config.panicPercent);
-    const changed = !isDeepStrictEqual(instances, watched.instances);
-    if (changed) watched.instances = instances;
+    watched.rows.learn(new Map(rows.map((row) => [row.Service.ID, row])), this.isBack);
     watched.first.resolve();
     this.registration.see(service, rows);
-    if (changed) this.tell(service);
+    this.show(watched, service);
   }
 
-  private learnCatalog(catalog: Record<string, string[]>) {
-    const before = this.tags;
-    this.tags = new Map(Object.entries(catalog));
-    for (const service of new Set([...before.keys(), ...this.tags.keys()])) {
-      if (!isDeepStrictEqual(before.get(service), this.tags.get(service))) this.tell(service);
+  private show(watched: Watched, service: string) {
+    const instances = usable([...watched.rows.all.values()], this.options.config.panicPercent);
+    if (isDeepStrictEqual(instances, watched.instances)) return;
+    watched.instances = instances;
+    this.tell(service);
+  }
+
+  private showCatalog(change: () => void) {
+    const before = this.tags.all;
+    change();
+    for (const service of new Set([...before.keys(), ...this.tags.all.keys()])) {
+      if (!isDeepStrictEqual(before.get(service), this.tags.all.get(service))) this.tell(service);
+    }
+  }
+
+  /** The registry has come back, and all had the time to tell it again who they are. */
+  private settle() {
+    this.isBack = false;
+    if (this.tags.isHolding) this.showCatalog(() => this.tags.letGo());
+    for (const [service, watched] of this.services) {
+      if (!watched.rows.isHolding) continue;
+      watched.rows.letGo();
+      this.show(watched, service);
     }
   }
 
@@ -165,10 +188,16 @@ export class Discovery {
 
   private reach(reached: boolean, error?: Error) {
     if (reached === this.reached) return;
-    const { log, url } = this.options;
+    const { log, url, config } = this.options;
     // Who leaves may well see the registry leave too: nothing to report.
-    if (!reached && !this.leaving) log.warn('registry away: using what is known', { url, error });
-    else if (reached && this.reached === false) log.info('registry is back', { url });
+    const report = this.leaving ? 'debug' : 'warn';
+    if (!reached) log[report]('registry away: using what is known', { url, error });
+    if (reached && this.reached === false) {
+      log.info('registry is back', { url });
+      this.isBack = true;
+      clearTimeout(this.settling);
+      this.settling = setTimeout(() => this.settle(), config.returnMs);
+    }
     this.reached = reached;
   }
 }

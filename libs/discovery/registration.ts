@@ -3,6 +3,7 @@ import type Consul from 'consul';
 import type { Log } from '#log';
 import { type DiscoveryConfig, pauseMs } from './config.js';
 import type { HealthRow } from './instance.js';
+import { heard } from './watch.js';
 
 /** What a process says of itself. */
 export interface Self {
@@ -41,9 +42,7 @@ export class Registration {
     // What stays of an earlier life keeps its state, ill as it died, until its next check: it must go first. A process
     // registers when it is ready, so its new life begins well.
     await this.repeat(async () => {
-      await this.consul.agent.service.deregister(this.limited({ id: self.id })).catch((error: unknown) => {
-        if (!isRefusal(error)) throw error;
-      });
+      await this.forget(self.id);
       await this.put(self);
     }, signal);
     this.registered = !signal.aborted;
@@ -64,9 +63,7 @@ export class Registration {
     this.stop();
     if (!self) return;
     this.self = undefined;
-    await this.consul.agent.service.deregister(this.limited({ id: self.id })).catch((error: unknown) => {
-      if (!isRefusal(error)) throw error;
-    });
+    await this.forget(self.id);
   }
 
   /** Try no more. */
@@ -75,22 +72,28 @@ export class Registration {
     this.stopped.abort();
   }
 
+  private async forget(id: string) {
+    await heard(this.consul.agent.service.deregister(this.limited({ id }))).catch((error: unknown) => {
+      // It does not know us: newer registries say so, older ones do not mind.
+      if (!isRefusal(error)) throw error;
+    });
+  }
+
   private async put({ id, name, address, port, tags, meta, check }: Self) {
     const { checkIntervalMs, checkTimeoutMs, deregisterSeconds } = this.config;
     const host = address.includes(':') ? `[${address}]` : address;
-    await this.consul.agent.service.register(
-      this.limited({
-        ...{ id, name, address, port, tags, meta },
-        check: {
-          name: `${name} is ready`,
-          http: `http://${host}:${port}${check.path}`,
-          interval: `${checkIntervalMs}ms`,
-          timeout: `${checkTimeoutMs}ms`,
-          deregistercriticalserviceafter: `${deregisterSeconds}s`,
-          status: 'passing',
-        },
-      }),
-    );
+    const registration = {
+      ...{ id, name, address, port, tags, meta },
+      check: {
+        name: `${name} is ready`,
+        http: `http://${host}:${port}${check.path}`,
+        interval: `${checkIntervalMs}ms`,
+        timeout: `${checkTimeoutMs}ms`,
+        deregistercriticalserviceafter: `${deregisterSeconds}s`,
+        status: 'passing',
+      },
+    };
+    await heard(this.consul.agent.service.register(this.limited(registration)));
   }
 
   private async repeat(act: () => Promise<void>, signal: AbortSignal) {

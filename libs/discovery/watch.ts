@@ -1,7 +1,18 @@
 import type { IncomingMessage } from 'node:http';
+import { types } from 'node:util';
 import type Consul from 'consul';
 import { runWithout } from '#context';
 import { type DiscoveryConfig, pauseMs } from './config.js';
+
+/**
+ * An answer of the client, or its error thrown. The client tells an error by `instanceof`, which one from another realm (under jest,
+ * every error of Node itself) does not pass: it then gives the error as the answer.
+ */
+export async function heard<T>(answer: Promise<T>): Promise<T> {
+  const said = await answer;
+  if (types.isNativeError(said)) throw said;
+  return said;
+}
 
 /** What a watched question is asked with by the client's own loop. */
 export interface Question {
@@ -62,12 +73,12 @@ export class Watch {
 
   private async ask(question: Question): Promise<[IncomingMessage, unknown]> {
     // After a failure the registry may be another one with a smaller index: ask what is, not what is new.
-    const answer = (await this.options.ask(this.failures > 0 ? { ...question, index: '0' } : question)) as [
-      IncomingMessage,
-      unknown,
-    ];
+    const asked = this.failures > 0 ? { ...question, index: '0' } : question;
+    const [response, answer] = (await heard(this.options.ask(asked))) as [IncomingMessage, unknown];
+    // Something else may listen at that address now, or stand before it; its answers must not empty what is known.
+    if (response.headers['x-consul-index'] === undefined) throw new Error('the answer is not that of a registry');
     this.failures = 0;
-    if (!this.closed) this.options.answered(answer[1]);
-    return answer;
+    if (!this.closed) this.options.answered(answer);
+    return [response, answer];
   }
 }

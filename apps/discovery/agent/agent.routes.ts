@@ -20,57 +20,47 @@ interface Parts {
   outputBytes: number;
 }
 
+type Shown = [id: string, row: object];
+
+const byId = (rows: Shown[], ask: Ask, roots: readonly string[]): Answer => {
+  const test = filter(ask.text('filter'), roots);
+  return json(Object.fromEntries(rows.filter(([, row]) => test(row)).sort((a, b) => (a[0] < b[0] ? -1 : 1))));
+};
+
 function ownRoutes({ catalog, checks }: Parts): Route[] {
-  const { store } = catalog;
-  const { node } = catalog.self;
-  const mine = () => catalog.servicesOn(node).filter(({ local }) => local);
-  const find = (id: string) => localService(catalog, id);
-  const port = () => store.services.get(at(node, 'consul'))!.Port;
-  const byId = (rows: [string, object][], ask: Ask, roots: string[]) => {
-    const test = filter(ask.text('filter'), roots);
-    return json(Object.fromEntries(rows.filter(([, row]) => test(row)).sort((a, b) => (a[0] < b[0] ? -1 : 1))));
+  const { self, store } = catalog;
+  const services = (ask: Ask) => {
+    const mine = catalog.servicesOn(self.node).filter(({ local }) => local);
+    return byId(
+      mine.map((row): Shown => [row.ID, agentServiceJson(row)]),
+      ask,
+      SERVICE,
+    );
   };
-  const localCheck = (row: CheckRow) => {
-    const shown = { ...row, Output: checks.outputOf(at(node, row.CheckID), row), CreateIndex: 0, ModifyIndex: 0 };
-    return [row.CheckID, checkJson(shown)] as [string, object];
+  const shownCheck = (row: CheckRow): Shown => {
+    const Output = checks.outputOf(at(self.node, row.CheckID), row);
+    return [row.CheckID, checkJson({ ...row, Output, CreateIndex: 0, ModifyIndex: 0 })];
   };
-  const drop = (row: ServiceRow | undefined) => {
+  const listChecks = (ask: Ask) => {
+    const mine = catalog.checksOn(self.node).filter(({ local }) => local);
+    return byId(mine.map(shownCheck), ask, CHECK);
+  };
+  const drop = (ask: Ask) => {
+    const row = localService(catalog, ask.name('ServiceID missing', 500));
     if (row) catalog.dropService(row);
     return undefined;
   };
+  const port = () => store.services.get(at(self.node, 'consul'))!.Port;
   return [
     { path: '/v1/agent/self', on: { GET: () => json(selfJson(catalog, port())) } },
     { path: '/v1/agent/members', on: { GET: () => json([memberJson(catalog, port())]) } },
-    {
-      path: '/v1/agent/services',
-      on: {
-        GET: (ask) =>
-          byId(
-            mine().map((row) => [row.ID, agentServiceJson(row)]),
-            ask,
-            SERVICE,
-          ),
-      },
-    },
-    {
-      path: '/v1/agent/checks',
-      on: {
-        GET: (ask) =>
-          byId(
-            catalog
-              .checksOn(node)
-              .filter(({ local }) => local)
-              .map(localCheck),
-            ask,
-            CHECK,
-          ),
-      },
-    },
-    { path: '/v1/agent/service/', on: { GET: (ask) => oneService(find(ask.name('Missing service ID')), ask) } },
+    { path: '/v1/agent/services', on: { GET: services } },
+    { path: '/v1/agent/checks', on: { GET: listChecks } },
+    { path: '/v1/agent/service/', on: { GET: (ask) => oneService(localService(catalog, ask.name('Missing service ID')), ask) } },
     { path: '/v1/agent/service/register', on: { PUT: (ask) => (registerService(catalog, ask), undefined) } },
-    { path: '/v1/agent/service/deregister/', on: { PUT: (ask) => drop(find(ask.name('ServiceID missing', 500))) } },
-    { path: '/v1/status/leader', on: { GET: () => json(`${catalog.self.address}:${port()}`) } },
-    { path: '/v1/status/peers', on: { GET: () => json([`${catalog.self.address}:${port()}`]) } },
+    { path: '/v1/agent/service/deregister/', on: { PUT: drop } },
+    { path: '/v1/status/leader', on: { GET: () => json(`${self.address}:${port()}`) } },
+    { path: '/v1/status/peers', on: { GET: () => json([`${self.address}:${port()}`]) } },
   ];
 }
 

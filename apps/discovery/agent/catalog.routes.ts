@@ -100,24 +100,23 @@ function nodeRoutes(catalog: Catalog): Route[] {
   ];
 }
 
-function healthRoutes(catalog: Catalog): Route[] {
-  const { store } = catalog;
-  const service: Read = (ask) => {
+const healthOf =
+  (catalog: Catalog): Read =>
+  (ask) => {
     const name = ask.name('Missing service name');
     const passing = ask.isOn('passing');
-    const wanted = (row: ServiceRow) =>
-      tagged(row, ask.query.getAll('tag')) && (!passing || catalog.healthOf(row).every(({ Status }) => Status === 'passing'));
-    const rows = () => catalog.servicesNamed(name).filter(wanted);
-    return {
-      ...ofService(catalog, name),
-      show: () =>
-        only(
-          ask,
-          rows().map((row) => catalog.healthJson(row)),
-          HEALTH,
-        ),
-    };
+    const isWell = (row: ServiceRow) => catalog.healthOf(row).every(({ Status }) => Status === 'passing');
+    const isWanted = (row: ServiceRow) => tagged(row, ask.query.getAll('tag')) && (!passing || isWell(row));
+    const shown = () =>
+      catalog
+        .servicesNamed(name)
+        .filter(isWanted)
+        .map((row) => catalog.healthJson(row));
+    return { ...ofService(catalog, name), show: () => only(ask, shown(), HEALTH) };
   };
+
+function healthRoutes(catalog: Catalog): Route[] {
+  const { store } = catalog;
   const checks = (own: string, keep: (row: CheckRow) => boolean, ask: Ask): Reading => ({
     own: () => store.touched(own),
     beside: () => store.touched('checks'),
@@ -136,7 +135,7 @@ function healthRoutes(catalog: Catalog): Route[] {
     return checks('checks', ({ Status }) => state === 'any' || Status === state, ask);
   };
   return [
-    { path: '/v1/health/service/', on: { GET: service } },
+    { path: '/v1/health/service/', on: { GET: healthOf(catalog) } },
     { path: '/v1/health/checks/', on: { GET: ofName } },
     { path: '/v1/health/node/', on: { GET: ofNode } },
     { path: '/v1/health/state/', on: { GET: ofState } },
