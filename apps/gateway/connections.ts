@@ -6,6 +6,8 @@ import { Problem, PROBLEM_JSON, problemBody } from '#problem';
 export function guardConnections(server: Server): void {
   // Without a limit of its own the server would drop the fields beyond it, unseen; how many may come is the guard's to say.
   server.maxHeadersCount = 0;
+  // And a request without a host it would answer with an empty 400.
+  Object.assign(server, { requireHostHeader: false });
   // A sender that waits to be asked for its body is asked when the body is wanted; Node would ask first.
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => void server.emit('request', req, res));
   server.on('connect', (_req: IncomingMessage, socket: Duplex) =>

@@ -102,25 +102,25 @@ async function ask(method: string, path: string, headers: Record<string, string>
   return { status: answer.statusCode!, headers: answer.headers, text };
 }
 const get = (path: string, headers?: Record<string, string>) => ask('GET', path, headers);
-/** Ask again and again, by so many at once, until told to stop. @returns how often each answer came */
-function load(width: number, call: () => Promise<Answer>) {
+/** Ask again and again, by sixteen at once, until told to stop. */
+function load(call: () => Promise<Answer>) {
   const seen: Record<string, number> = {};
-  let isOn = true;
+  let [count, isOn] = [0, true];
   const worker = async () => {
     while (isOn) {
-      const key = await call().then(
+      const outcome = await call().then(
         ({ status }) => String(status),
         (error: Error) => error.message,
       );
-      seen[key] = (seen[key] ?? 0) + 1;
+      seen[outcome] = (seen[outcome] ?? 0) + 1;
+      count++;
     }
   };
-  const workers = Array.from({ length: width }, worker);
-  return async () => {
-    isOn = false;
-    await Promise.all(workers);
-    return seen;
+  const workers = Array.from({ length: 16 }, worker);
+  const more = async (wanted: number) => {
+    for (const from = count; count < from + wanted;) await sleep(5);
   };
+  return { seen, more, stop: () => ((isOn = false), Promise.all(workers)) };
 }
 
 describe('routing', () => {
@@ -169,8 +169,7 @@ describe('routing', () => {
       '1',
       '/problems/no-instance',
     ]);
-    config.keepRouteMs = 0;
-    await sleep(2);
+    config.keepRouteMs = -1;
     expect((await get('/api/movies')).status).toBe(404);
   });
 
@@ -242,37 +241,29 @@ describe('of two instances', () => {
   it('one may be killed under reads, and none fails', async () => {
     const first = await start('movie-query', slowly);
     await start('movie-query', slowly);
-    const stop = load(16, () => get('/api/movies'));
-    await sleep(300);
+    const { seen, more, stop } = load(() => get('/api/movies'));
+    await more(100);
     await kill(first);
-    await sleep(300);
-    const seen = await stop();
+    await more(200);
+    await stop();
     expect(Object.keys(seen)).toEqual(['200']);
-    expect(seen['200']).toBeGreaterThan(100);
   });
 
   it('one may be drained under writes, and none fails', async () => {
     const first = await start('movie-command', slowly);
     await start('movie-command', slowly);
-    const stop = load(16, () => ask('POST', '/api/movies', { 'content-type': 'application/json' }, '{"title":"Lola"}'));
-    await sleep(200);
+    const { seen, more, stop } = load(() =>
+      ask('POST', '/api/movies', { 'content-type': 'application/json' }, '{"title":"Lola"}'),
+    );
+    await more(100);
     registry.remove('movie-command', first);
-    await sleep(50);
+    await more(50); // a registry tells within a second, a drained instance waits two
     const closed = once(first, 'close');
     first.close();
+    await more(100);
     await closed;
-    await sleep(100);
-    expect(Object.keys(await stop())).toEqual(['200']);
-  });
-
-  it('one may hang, and reads go on', async () => {
-    await start('movie-query', () => undefined);
-    await start('movie-query', slowly);
-    const stop = load(8, () => get('/api/movies'));
-    await sleep(1200);
-    const seen = await stop();
+    await stop();
     expect(Object.keys(seen)).toEqual(['200']);
-    expect(seen['200']).toBeGreaterThan(100);
   });
 
   it('the second gets requests as soon as it is known', async () => {
@@ -294,12 +285,9 @@ describe('a failing service', () => {
     await Promise.all(Array.from({ length: 16 }, () => get('/api/movies')));
     const begun = performance.now();
     const { status, headers, text } = await get('/api/movies');
-    expect([status, headers['retry-after'], (JSON.parse(text) as { type: string }).type]).toEqual([
-      503,
-      '5',
-      '/problems/breaker-open',
-    ]);
-    expect(performance.now() - begun).toBeLessThan(40);
+    expect([status, headers['retry-after']]).toEqual([503, '5']);
+    expect(text).toContain('"/problems/breaker-open"');
+    expect(performance.now() - begun).toBeLessThan(config.routeMs / 10);
   });
 
   it('of another resource does not matter', async () => {

@@ -134,7 +134,8 @@ export class Client {
     // Of a body that comes as it comes, nobody can say how long it takes.
     const isStreamed = typeof body === 'function';
     const headers = options.headers ?? endToEnd(req);
-    headers.push(...headersOf(isStreamed ? { ...now, deadlineAt: undefined } : { ...now, deadlineAt }));
+    const own = contextHeaders(isStreamed ? { ...now, deadlineAt: undefined } : { ...now, deadlineAt });
+    for (const name in own) headers.push(name, own[name]!);
     const tries = this.tries(service, {
       method: req.method ?? 'GET',
       path: options.path,

@@ -4,8 +4,6 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { BreakerConfig, Breakers } from '#breaker';
 import { fileSettings } from '#config';
 import type { Instance } from '#discovery';
@@ -169,30 +167,22 @@ describe('forwarding', () => {
     expect(await textOf(answer)).toBe('data: end\n\n');
   });
 
-  it('carries 100 MB down and up in flat memory', async () => {
+  it('carries 100 MB down and up, holding little of it at any time', async () => {
     limitBytes = 200 * MB;
-    let received = 0;
+    let [taken, mostHeld] = [0, 0];
+    const sent = () => Readable.from(megabytes(100, (atBytes) => (mostHeld = Math.max(mostHeld, atBytes - taken))));
+    const take = (chunk: Buffer) => void (taken += chunk.length);
     await start((req, res) => {
-      if (req.method === 'GET') void pipeline(watched(), res).catch(() => undefined);
-      else req.on('data', (chunk: Buffer) => (received += chunk.length)).on('end', () => res.end('done'));
+      if (req.method === 'GET') void pipeline(sent(), res).catch(() => undefined);
+      else req.on('data', take).on('end', () => res.end('done'));
     });
-    // Garbage is not what is held: it is collected before each look.
-    setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc') as () => void;
-    const heldBytes = () => (collect(), collect(), process.memoryUsage().arrayBuffers); // the second waits for the first's sweeping
-    const before = heldBytes();
-    let highest = 0;
-    // A look takes a while, so there is one on each way.
-    const look = (atBytes: number) => {
-      if (atBytes === 60 * MB) highest = Math.max(highest, heldBytes());
-    };
-    const watched = () => Readable.from(megabytes(100, look));
-    let down = 0;
-    for await (const chunk of await ask()) down += (chunk as Buffer).length;
-    expect(await textOf(await ask({ method: 'POST', body: watched() }))).toBe('done');
-    expect([down, received]).toEqual([100 * MB, 100 * MB]);
-    expect(highest).toBeGreaterThan(0);
-    expect(highest - before).toBeLessThan(30 * MB);
+    for await (const chunk of await ask()) take(chunk as Buffer);
+    expect(taken).toBe(100 * MB);
+    taken = 0;
+    expect(await textOf(await ask({ method: 'POST', body: sent() }))).toBe('done');
+    expect(taken).toBe(100 * MB);
+    // Held by us and by the buffers of four sockets.
+    expect(mostHeld).toBeLessThan(30 * MB);
   });
 
   it('takes no more from a service than its reader takes', async () => {
@@ -287,12 +277,6 @@ describe('a break', () => {
     await start(endless);
     config.bodyIdleMs = 80;
     await expect(textOf(await ask())).rejects.toThrow('aborted');
-  });
-
-  it('of the service before its answer is 502 for a write', async () => {
-    await start((req) => req.socket.destroy());
-    const answer = await ask({ method: 'POST', body: 'x' });
-    expect([answer.statusCode, await textOf(answer)]).toEqual([502, 'upstream-lost']);
   });
 });
 
