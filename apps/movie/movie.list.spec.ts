@@ -22,7 +22,13 @@ const remove = (id: string) => command().delete(`/api/movies/${id}`).set('author
 const film = (over: object = {}) => ({ ...alien, title: `Alien ${++count}`, ...over });
 const create = async (over: object = {}) =>
   (await post('', film(over)).expect(201)).body as { id: string; version: number; title: string };
-const seen = (id: string, version = 1) => query(`/${id}`).set('Min-Version', String(version));
+/** The movie as its readers see it, once they see that version; a busy machine may need longer than one wait. */
+const seen = async (id: string, version = 1, status = 200) => {
+  let answer = await query(`/${id}`).set('Min-Version', String(version));
+  for (let i = 0; i < 30 && answer.headers.stale; i++) answer = await query(`/${id}`).set('Min-Version', String(version));
+  expect([answer.status, answer.headers.stale]).toEqual([status, undefined]);
+  return answer;
+};
 
 interface Listed {
   items: { id: string }[];
@@ -42,7 +48,7 @@ beforeAll(async () => {
   }));
   const { body } = await post('/import', { movies: made }).expect(200);
   const ids = (body.results as { id: string }[]).map(({ id }) => id);
-  await Promise.all(ids.map((id) => seen(id).expect(200)));
+  await Promise.all(ids.map((id) => seen(id)));
   all = made.map((movie, i) => ({ ...movie, id: ids[i]! }));
 });
 
@@ -77,12 +83,12 @@ describe('a list of movies', () => {
     const ids = await pages('sort=-releaseOn', async () => {
       const { id } = await create({ director: mark, releaseOn: added.length % 2 ? '1989-01-01' : '1999-01-01' });
       added.push(id);
-      await seen(id).expect(200);
+      await seen(id);
     });
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids.filter((id) => !added.includes(id)).sort()).toEqual(all.map(({ id }) => id).sort());
     for (const id of added) await remove(id).expect(204);
-    for (const id of added) await seen(id, 2).expect(404);
+    for (const id of added) await seen(id, 2, 404);
   });
 
   it('is filtered by what is equal, contained, or between', async () => {
@@ -141,7 +147,7 @@ describe('a search', () => {
       'Se7en',
     ];
     const { body } = await post('/import', { movies: titles.map((title) => ({ title, releaseOn: '1994-01-01' })) });
-    await Promise.all(body.results.map(({ id }: { id: string }) => seen(id).expect(200)));
+    await Promise.all(body.results.map(({ id }: { id: string }) => seen(id)));
   });
   const found = async (q: string) =>
     (await query(`?q=${encodeURIComponent(q)}`).expect(200)).body.items.map(({ title }: { title: string }) => title);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { publish } from '#bus';
-import { Storage } from '#storage';
+import { migrationFor, Storage } from '#storage';
 import { startTestMesh, type TestMesh } from '#testing';
 import { MovieCommand } from './movie.command.js';
 import { MovieQuery } from './movie.query.js';
@@ -27,14 +27,20 @@ const remove = (id: string) => command().delete(`/api/movies/${id}`).set('author
 const film = (over: object = {}) => ({ ...alien, title: `Alien ${++count}`, ...over });
 const create = async (over: object = {}) =>
   (await post('', film(over)).expect(201)).body as { id: string; version: number; title: string };
-const seen = (id: string, version = 1) => query(`/${id}`).set('Min-Version', String(version));
+/** The movie as its readers see it, once they see that version; a busy machine may need longer than one wait. */
+const seen = async (id: string, version = 1, status = 200) => {
+  let answer = await query(`/${id}`).set('Min-Version', String(version));
+  for (let i = 0; i < 30 && answer.headers.stale; i++) answer = await query(`/${id}`).set('Min-Version', String(version));
+  expect([answer.status, answer.headers.stale]).toEqual([status, undefined]);
+  return answer;
+};
 
 describe('a movie', () => {
   it('is created, and readable once its event has travelled', async () => {
     const { body, headers } = await post('', film({ synopsis: 'In space no one can hear you scream.' })).expect(201);
     expect(headers).toMatchObject({ location: `/api/movies/${body.id}`, etag: '"1"' });
     expect(body).toMatchObject({ version: 1, retired: false, releaseOn: '1979-05-25', genres: alien.genres });
-    const answer = await seen(body.id).expect(200);
+    const answer = await seen(body.id);
     expect(answer.body).toEqual(body);
     expect(answer.headers.etag).toBe('"1"');
     expect(answer.headers.stale).toBeUndefined();
@@ -57,7 +63,7 @@ describe('a movie', () => {
     const { body, headers } = await patch(id, { minutes: 116, director: null }).expect(200);
     expect(body).toEqual({ ...alien, id, title, version: 2, minutes: 116, retired: false });
     expect(headers.etag).toBe('"2"');
-    expect((await seen(id, 2).expect(200)).body).toEqual(body);
+    expect((await seen(id, 2)).body).toEqual(body);
     await command()
       .patch(`/api/movies/${id}`)
       .set('authorization', staff)
@@ -78,9 +84,9 @@ describe('a movie', () => {
 
   it('is gone when removed', async () => {
     const { id, title } = await create();
-    await seen(id).expect(200);
+    await seen(id);
     await remove(id).expect(204);
-    await seen(id, 2).expect(404);
+    await seen(id, 2, 404);
     await remove(id).expect(404);
     expect((await query(`?title=${encodeURIComponent(title)}`)).body.items).toEqual([]);
     await post('', { ...alien, title }).expect(201);
@@ -114,7 +120,7 @@ describe('many movies at once', () => {
       },
       { status: 'refused', errors: [{ pointer: '', detail: 'must be a JSON object' }] },
     ]);
-    expect((await seen(body.results[0].id).expect(200)).body).toMatchObject({ retired: false });
+    expect((await seen(body.results[0].id)).body).toMatchObject({ retired: false });
     const again = await post('/import', { movies: movies.slice(0, 2), dryRun: true }).expect(200);
     expect(again.body.results).toEqual([{ status: 'accepted' }, { status: 'accepted' }]);
     expect((await post('/import', { movies: {} }).expect(400)).body.errors[0].pointer).toBe('/movies');
@@ -152,12 +158,12 @@ describe('a lost update', () => {
 describe('reading your own writes', () => {
   it('waits for the version, then gives what there is, saying so', async () => {
     const { id } = await create();
-    await seen(id).expect(200);
+    await seen(id);
     const started = performance.now();
-    const { headers, body } = await seen(id, 9).expect(200);
+    const { headers, body } = await query(`/${id}`).set('Min-Version', '9').expect(200);
     expect([headers.stale, body.version]).toEqual(['true', 1]);
     expect(performance.now() - started).toBeGreaterThan(450);
-    const nobody = await seen('01890000-0000-7000-8000-000000000000').expect(404);
+    const nobody = await query('/01890000-0000-7000-8000-000000000000').set('Min-Version', '1').expect(404);
     expect(nobody.headers.stale).toBe('true');
     for (const version of ['0', 'x', '1.5']) {
       expect((await query(`/${id}`).set('Min-Version', version).expect(400)).body.errors[0].pointer).toBe('/Min-Version');
@@ -166,7 +172,7 @@ describe('reading your own writes', () => {
 
   it('is not repeated while nothing changed', async () => {
     const { id } = await create();
-    await seen(id).expect(200);
+    await seen(id);
     await query(`/${id}`).set('If-None-Match', '"1"').expect(304).expect('etag', '"1"');
     await query(`/${id}`).set('If-None-Match', 'W/"7", W/"1"').expect(304);
     await query(`/${id}`).set('If-None-Match', '"2"').expect(200);
@@ -174,41 +180,46 @@ describe('reading your own writes', () => {
 });
 
 describe('events', () => {
-  const tell = (events: { name: string; key: string; version: number }[]) => {
-    const storage = mesh.running('movie-command').app.get(Storage);
+  const state = { ...alien, title: 'Old news', minutes: 1, retired: true };
+  const tell = (events: { name: string; key: string; version: number; body?: object }[]) => {
     const at = new Date().toISOString();
-    const told = events.map((event) => ({
-      ...event,
-      id: randomUUID(),
-      at,
-      body: event.name === 'movie.removed' ? { id: event.key } : film(),
-    }));
-    return storage.transaction((tx) => publish(tx, told));
+    const told = events.map((event) => ({ body: state, ...event, id: randomUUID(), at }));
+    return mesh
+      .running('movie-command')
+      .app.get(Storage)
+      .transaction((tx) => publish(tx, told));
   };
   /** Until what was told of other keys has been folded as well. */
   const settled = async () => {
-    const { id } = await create();
-    await seen(id).expect(200);
+    await seen((await create()).id);
     await sleep(100);
   };
 
   it('that come twice or late change nothing', async () => {
     const { id, title } = await create();
     await patch(id, { minutes: 99 }).expect(200);
-    await seen(id, 2).expect(200);
+    await seen(id, 2);
     await tell([
       { name: 'movie.created', key: id, version: 1 },
       { name: 'movie.changed', key: id, version: 2 },
       { name: 'movie.removed', key: id, version: 1 },
     ]);
     await settled();
-    expect((await query(`/${id}`).expect(200)).body).toMatchObject({ title, minutes: 99, version: 2 });
+    expect((await query(`/${id}`).expect(200)).body).toMatchObject({ title, minutes: 99, version: 2, retired: false });
+  });
+
+  it('that come late and in an older shape hold nothing up', async () => {
+    const { id } = await create();
+    await seen(id);
+    await tell([{ name: 'movie.created', key: id, version: 1, body: { title: 'Without a date' } }]);
+    await patch(id, { minutes: 98 }).expect(200);
+    expect((await seen(id, 2)).body.minutes).toBe(98);
   });
 
   it('never bring a removed movie back, not even one that was never seen', async () => {
     const { id } = await create();
     await remove(id).expect(204);
-    await seen(id, 2).expect(404);
+    await seen(id, 2, 404);
     const unseen = randomUUID();
     await tell([
       { name: 'movie.created', key: id, version: 1 },
@@ -218,4 +229,9 @@ describe('events', () => {
     await settled();
     for (const gone of [id, unseen]) await query(`/${gone}`).expect(404);
   });
+});
+
+it.each(['movie-command', 'movie-query'])('the tables of %s are as its entities say', async (process) => {
+  const { db } = mesh.running(process).app.get(Storage);
+  expect(await migrationFor(db, { process, name: 'none', atMs: 0 })).toBeUndefined();
 });

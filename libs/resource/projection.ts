@@ -24,8 +24,11 @@ async function put(tx: EntityManager, view: Type<ViewRow>, event: BusEvent, row:
   const values = all.map(([name, value]) =>
     columns.get(name)!.kind === 'json' && value != null ? JSON.stringify(value) : (value ?? null),
   );
+  const [id, version] = [names.indexOf('"id"') + 1, names.indexOf('"version"') + 1];
+  // What comes late is not even tried: it may be of an older shape that the columns no longer take.
   await tx.query(
-    `INSERT INTO ${tableOf(view)} AS v (${names.join(', ')}) VALUES (${names.map((_, i) => `$${i + 1}`).join(', ')})
+    `INSERT INTO ${tableOf(view)} AS v (${names.join(', ')}) SELECT ${names.map((_, i) => `$${i + 1}`).join(', ')}
+     WHERE NOT EXISTS (SELECT 1 FROM ${tableOf(view)} now WHERE now.id = $${id} AND now.version >= $${version})
      ON CONFLICT (id) DO UPDATE SET ${names.map((name) => `${name} = excluded.${name}`).join(', ')} WHERE v.version < excluded.version`,
     values,
   );
