@@ -114,8 +114,9 @@ const ALSO_GENRES = ['Science Fiction', 'Fantasy', 'Super Hero'];
 const isGiven = (value: unknown) => value !== null && value !== undefined && value !== '';
 const text = (value: unknown) => (typeof value === 'string' || typeof value === 'number' ? String(value).trim() : value);
 const number = (value: unknown) => (typeof value === 'string' && /^\s*\d+\s*$/.test(value) ? Number(value) : value);
-const list = (value: unknown, separator: RegExp) =>
-  typeof value === 'string' ? value.split(separator).map((each) => each.trim()) : value;
+/** The parts of a text that holds several. */
+const list = (value: unknown, separator: RegExp): unknown =>
+  typeof value === 'string' ? value.split(separator).flatMap((part) => part.trim() || []) : value;
 
 /** `Jun 12 1998` as `1998-06-12`; anything else as it is, for the API to judge. */
 function day(value: unknown, { lastYear }: FileFacts): unknown {

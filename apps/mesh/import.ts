@@ -41,7 +41,7 @@ interface Outcome {
 }
 
 /** Small enough for the time-out of one try, 800 ms; the first is smaller, so that a first page can be read at once. */
-const BATCH_ROWS = 200;
+const BATCH_ROWS = 100;
 const FIRST_BATCH_ROWS = 40;
 /** More would only queue for the command side's three connections. */
 const CONCURRENT_BATCHES = 2;
@@ -157,7 +157,7 @@ class Import {
   private fail({ line, called }: Numbered, errors: readonly { pointer: string; detail: string }[]): void {
     for (const { pointer, detail } of errors.length ? errors : [{ pointer: '', detail: 'was refused' }]) {
       const field = pointer.slice(1).split('/')[0] ?? '';
-      this.result.failed.push({ line, field: called[field] ?? field, detail });
+      this.result.failed.push({ line, field: Object.hasOwn(called, field) ? called[field]! : field, detail });
     }
     this.done++;
     this.tell();

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { addConfigCommands, addOperateCommands } from './operate/command.js';
-import { addDataCommands } from './data/command.js';
+import { addDataCommands, addNewCommand } from './data/command.js';
 import { addDevCommand } from './dev/command.js';
 import { addUpCommand } from './up/command.js';
 
@@ -20,6 +20,7 @@ export async function main(args: string[], node: string = process.execPath): Pro
   addDevCommand(program, node);
   addOperateCommands(program);
   addConfigCommands(program);
+  addNewCommand(program);
   addDataCommands(program);
   try {
     await program.parseAsync(args, { from: 'user' });

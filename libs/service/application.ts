@@ -19,7 +19,7 @@ import type { ServiceDefinition } from './definition.js';
 import { fastifyOver, observe } from './http/fastify.js';
 import { ProblemFilter } from './http/filter.js';
 import type { HttpServer } from './http/server.js';
-import { type Parts, platformSections } from './parts.js';
+import { instanceId, type Parts, platformSections } from './parts.js';
 import { ApiDocument, Instance, PlatformController } from './platform.js';
 import { ServiceConfig } from './sections.js';
 
@@ -114,7 +114,9 @@ export async function standUp(blueprint: Blueprint, http: HttpServer): Promise<A
   });
   observe(adapter.getInstance(), metrics, log);
   if (definition.listens && storage) {
-    const strategy = new BusServer({ storage, process: definition.name, log, metrics, config: settings.section(BusConfig) });
+    const instance = instanceId(definition.name, blueprint.slot);
+    const config = settings.section(BusConfig);
+    const strategy = new BusServer({ storage, process: definition.name, instance, log, metrics, config });
     BusServer.join(nest, strategy);
   }
   await nest.init();

@@ -29,7 +29,7 @@ export interface ServiceOptions {
   door?: { port: number; listener: (app: INestApplication, server: Server) => Listener | Promise<Listener> };
   /** Answers ahead of Nest, made once the application stands. */
   listener?: (app: INestApplication) => Listener | Promise<Listener>;
-  /** Called when the process begins to stop, to end answers that would wait for ever; it still serves for the time of the drain. */
+  /** Called when the drain is over and the process waits for what is under way: to end answers that would go on for ever. */
   stopping?: (app: INestApplication) => void;
   /** Where its own configuration comes from: the server of the mesh, or the files themselves (that server's own case). */
   settings?: 'server' | 'files';

@@ -208,9 +208,9 @@ class Launch implements Running {
     if (this.registered)
       await this.parts!.discovery.deregister().catch((error: unknown) => this.log.warn('deregistration failed', { error }));
     this.http.drain();
-    if (this.application) this.definition.stopping?.(this.application.nest);
     this.door?.drain();
     if (config && this.registered && !hasty) await sleep(config.drainMs);
+    if (this.application) this.definition.stopping?.(this.application.nest);
     const closeMs = config?.closeMs ?? CLOSE_UNSTARTED_MS;
     // What the door has accepted may still be forwarded and measured, so the inner server goes last.
     const cut = ((await this.door?.close(closeMs)) ?? 0) + (await this.http.close(closeMs));

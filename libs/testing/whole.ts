@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { projectRoot, type RuntimeFile } from '#config';
+import { removePostgres } from '#postgres';
 
 /** A line of `mesh up --json`. */
 export interface MeshEvent {
@@ -148,7 +149,10 @@ export class WholeMesh {
   async stop(): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) this.signal('SIGINT');
     await this.ended().finally(() => this.child.kill('SIGKILL'));
-    if (this.owned) rmSync(this.dataDir, { recursive: true, force: true });
+    if (!this.owned) return;
+    // As root, the data may lie elsewhere.
+    await removePostgres(join(this.dataDir, 'postgres'));
+    rmSync(this.dataDir, { recursive: true, force: true });
   }
 
   private env(more: Record<string, string>): NodeJS.ProcessEnv {

@@ -1,7 +1,17 @@
 import type { Command } from 'commander';
 import { print } from '../operate/print.js';
 
-/** `import`, `migration`, `db`, `new`: what is stored, and how. */
+/** `new`: a resource of one's own. */
+export function addNewCommand(program: Command): void {
+  program
+    .command('new <resource>')
+    .description('make a resource: both sides, their events, tables and test; a running mesh runs it at once')
+    .option('--plural <word>', 'what many are called, where English does not form it by rule')
+    .addHelpText('after', '\nExamples:\n  npx mesh new gift-card\n  npx mesh new mouse --plural mice')
+    .action(async (name: string, options: { plural?: string }) => (await import('./resource.js')).addResource(name, options));
+}
+
+/** `import`, `migration`, `db`: what is stored, and how. */
 export function addDataCommands(program: Command): void {
   program
     .command('import <what> [file]')

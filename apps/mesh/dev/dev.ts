@@ -24,7 +24,9 @@ export async function keepUp(launcher: Launcher, { source }: Plan, { root }: Env
       types.start();
       const startedAtMs = Date.now();
       const all = projects(root);
-      const names = [...new Set(files.flatMap((file) => concerned(file, all)))];
+      const added = await launcher.adopt();
+      if (added.length > 0) screen.note(`${added.join(', ')}: new, started`);
+      const names = [...new Set(files.flatMap((file) => concerned(file, all)))].filter((name) => !added.includes(name));
       if (files.some((file) => file.startsWith('apps/mesh/')))
         screen.note('the launcher itself has changed: it takes effect when you start it again');
       if (names.length === 0) return;

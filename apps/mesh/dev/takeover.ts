@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { environment } from '#config';
 import { Group, type GroupListener } from '../supervise/group.js';
 import { projects } from '../up/projects.js';
-import { runningMesh, type MeshFile } from '../up/runtime.js';
+import { runningMesh, type MeshFile } from '../machine/runtime.js';
 import { askLauncher, takeOver, type ControlAddress } from '../wire/control.js';
 import { TypeCheck } from './types.js';
 import { concerned, watchSources } from './watch.js';

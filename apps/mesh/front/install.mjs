@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { withLock } from './lock.mjs';
 import { giveUp, running, say, seconds } from './say.mjs';
@@ -55,6 +55,8 @@ function agrees(root, wanted, found, dev) {
 }
 
 async function install(root, dev) {
+  if (lstatSync(join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink())
+    giveUp('mesh: node_modules is a link to another folder whose packages are not those of this package-lock.json.', 'Mend it: install there, or remove the link.'); // prettier-ignore
   const expected = Object.entries(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages)
     .filter(([path, { os, cpu }]) => path && fits(os, process.platform) && fits(cpu, process.arch))
     .map(([path]) => join(root, path, 'package.json'));

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { Scope } from './config.js';
-import type { LogWish } from './logs.js';
+import type { LogWish } from '../observe/logs.js';
 
 function lines(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
@@ -16,13 +16,13 @@ export function addOperateCommands(program: Command): void {
     .description('what runs: state, memory, address, version and configuration of each instance')
     .addOption(json())
     .addHelpText('after', '\nExamples:\n  npx mesh status\n  npx mesh status --json')
-    .action(async (options: { json?: boolean }) => process.exit(await (await import('./status.js')).status(options)));
+    .action(async (options: { json?: boolean }) => process.exit(await (await import('../observe/status.js')).status(options)));
   program
     .command('doctor')
     .description('one sentence for each thing that is wrong: what, where, how to mend it')
     .addOption(json())
     .addHelpText('after', '\nExample:\n  npx mesh doctor || echo not well')
-    .action(async (options: { json?: boolean }) => process.exit(await (await import('./doctor.js')).doctor(options)));
+    .action(async (options: { json?: boolean }) => process.exit(await (await import('../observe/doctor.js')).doctor(options)));
   program
     .command('logs [process]')
     .description('what the processes said, in order of time')
@@ -35,7 +35,9 @@ export function addOperateCommands(program: Command): void {
       'after',
       '\nExamples:\n  npx mesh logs -f\n  npx mesh logs movie-command --level warn\n  npx mesh logs --trace 4bf92f3577b34da6a3ce929d0e0e4736',
     ) // prettier-ignore
-    .action(async (process: string | undefined, options: LogWish) => (await import('./logs.js')).logs({ ...options, process }));
+    .action(async (process: string | undefined, options: LogWish) =>
+      (await import('../observe/logs.js')).logs({ ...options, process }),
+    );
   program
     .command('reset')
     .description("delete this folder's data: films, settings changed at run time, logs")

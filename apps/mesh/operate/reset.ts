@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { environment } from '#config';
 import { removePostgres } from '#postgres';
-import { runningMesh } from '../up/runtime.js';
+import { runningMesh } from '../machine/runtime.js';
 import { print } from './print.js';
 
 /** What a mesh keeps in its data folder. Nothing else is touched: MESH_DATA may point at a folder that holds more. */

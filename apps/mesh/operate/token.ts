@@ -1,5 +1,5 @@
 import type { Environment } from '#config';
-import { runningMesh } from '../up/runtime.js';
+import { runningMesh } from '../machine/runtime.js';
 import { askJson } from '../wire/http.js';
 
 /**

@@ -121,7 +121,8 @@ export class LiveScreen implements Screen {
 
 /** On the way from one state to the next there are steps that say nothing where each is a line of its own; a crash has its own note. */
 const SILENT = new Set(['loading', 'starting', 'restarting', 'stopping']);
-const isNews = ({ state, detail }: Row) => !SILENT.has(state) && !(state === 'waiting' && !detail);
+const WAITS = new Set(['waiting', 'degraded']);
+const isNews = ({ state, detail }: Row) => !SILENT.has(state) && !(WAITS.has(state) && !detail);
 
 const up = (lines: number) => (lines ? `\u001b[${lines}A\r` : '');
 

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Group, type GroupListener, type HostSource, type Standing } from './group.js';
-import type { Identity } from '../up/identity.js';
+import type { Identity } from '../machine/identity.js';
 import type { HostOptions, Seat } from './protocol.js';
 
 /** Closed before all others: the only way in. */
@@ -69,6 +69,14 @@ export class Fleet {
       await pause(Math.random() * SHUFFLE_PAUSE_MS);
     }
     this.launched = true;
+  }
+
+  /** Adds processes that were not there when it started, in a Node process of their own. */
+  add(names: readonly string[]): void {
+    const group = this.group(names.map((name) => ({ name })), 0); // prettier-ignore
+    this.groups.push(group);
+    group.start();
+    if (this.launched) group.launch();
   }
 
   /**

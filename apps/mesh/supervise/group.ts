@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import type { ProcessState } from '#service';
-import { identify, type Identity } from '../up/identity.js';
+import { identify, type Identity } from '../machine/identity.js';
 import { Backoff } from './backoff.js';
 import { hostArguments, type HostOptions, type Order, type Word } from './protocol.js';
 
@@ -98,6 +98,7 @@ export class Group {
     child.on('error', (error) => this.ended(child, `cannot be started: ${error.message}`));
     child.on('exit', (code, signal) => this.ended(child, signal ? `was killed (${signal})` : `ended with code ${code}`));
     this.listener.moved();
+    for (const name of this.wanted) this.stand(name, { state: 'loading', waitingFor: [] });
     if (this.launched) this.send({ do: 'launch', names: [...this.wanted] });
   }
 

@@ -29,13 +29,18 @@ export class Database {
     this.starting = starting.catch(() => undefined);
     const server = await starting;
     this.server = server;
-    await prepareDatabase(server.url(), { processes, secretsDir: join(this.dataDir, 'secrets') });
+    await this.prepare(processes);
     this.report('ready');
     this.watch(server);
     const url = new URL(server.url());
     url.username = '';
     url.password = '';
     return url.href;
+  }
+
+  /** Makes schemas and roles for these processes. */
+  async prepare(processes: readonly string[]): Promise<void> {
+    if (this.server) await prepareDatabase(this.server.url(), { processes, secretsDir: join(this.dataDir, 'secrets') });
   }
 
   get pid(): number | undefined {

@@ -9,7 +9,8 @@ import { Database } from './database.js';
 import { Demo, type Films } from './demo.js';
 import { describeFold } from './fold.js';
 import type { Plan } from './plan.js';
-import { Runtime } from './runtime.js';
+import { projects } from './projects.js';
+import { Runtime } from '../machine/runtime.js';
 import { TokenMint } from './token.js';
 
 /** All of a stop, ms; what has not ended by then is killed. */
@@ -83,6 +84,17 @@ export class Launcher implements Controlled {
   give = (name: string): Promise<void> => this.fleet.give(name);
   takeBack = (name: string): void => this.fleet.takeBack(name);
   renew = (names: readonly string[]): Promise<string[]> => this.fleet.renew(names);
+
+  async adopt(): Promise<string[]> {
+    const there = new Set(this.standings().map(({ name }) => name));
+    const added = projects(this.env.root)
+      .map(({ name }) => name)
+      .filter((name) => !there.has(name) && !this.plan.processes.includes(name));
+    if (added.length === 0) return [];
+    await this.database?.prepare(added);
+    this.fleet.add(added);
+    return added;
+  }
 
   async token(): Promise<string> {
     if (!this.mint) throw new Error('there are development tokens only in the dev profile on the embedded PostgreSQL');

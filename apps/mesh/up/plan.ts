@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Environment } from '#config';
 import type { HostSource } from '../supervise/group.js';
 import { parseFold, unfold, type Folding } from './fold.js';
-import { freePort, isFree, portOwner, portTaken } from './ports.js';
+import { freePort, isFree, portOwner, portTaken } from '../machine/ports.js';
 import { projects } from './projects.js';
 
 /** What `mesh up` was asked. */

@@ -3,9 +3,9 @@ import { prepareDatabase } from '#postgres';
 import { join } from 'node:path';
 import { JsonScreen, LiveScreen, PlainScreen, type Screen } from '../screen/screen.js';
 import { Launcher } from './launcher.js';
-import { outlive } from './orphans.js';
+import { outlive } from '../machine/orphans.js';
 import { planOf, takenPorts, type Plan, type UpOptions } from './plan.js';
-import { Runtime } from './runtime.js';
+import { Runtime } from '../machine/runtime.js';
 
 /** Something that goes on beside a running mesh. @returns a function that ends it */
 export type Accompany = (launcher: Launcher, plan: Plan, env: Environment, screen: Screen) => Promise<() => void>;

@@ -16,6 +16,7 @@ class Recorder implements Controlled {
     this.events.push(`back ${name}`);
     this.back.resolve();
   };
+  adopt = () => Promise.resolve(['seat-query']);
   token = () => Promise.resolve('ey');
 }
 
@@ -35,6 +36,7 @@ describe("the launcher's door", () => {
     const { url, token } = server.address;
     await askJson(`${url}/scale`, { method: 'POST', token, body: { name: 'movie-query', count: 2 } });
     expect(launcher.events).toContain('scale movie-query 2');
+    expect(await askJson(`${url}/adopt`, { method: 'POST', token })).toEqual({ processes: ['seat-query'] });
     expect(await askJson(`${url}/token`, { method: 'POST', token })).toEqual({ token: 'ey' });
   });
 

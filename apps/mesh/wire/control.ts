@@ -12,6 +12,8 @@ export interface Controlled {
   /** Stops a process here, since it runs elsewhere until `takeBack`. */
   give(name: string): Promise<void>;
   takeBack(name: string): void;
+  /** Runs the processes that nest-cli.json lists by now and did not when the mesh was started. @returns their names */
+  adopt(): Promise<string[]>;
   /** A new development token. @throws Error where there are none */
   token(): Promise<string>;
 }
@@ -68,6 +70,8 @@ async function answer(controlled: Controlled, token: string, req: IncomingMessag
     case 'POST /scale':
       await controlled.scale(name, Number(body.count));
       return reply(res, 200, {});
+    case 'POST /adopt':
+      return reply(res, 200, { processes: await controlled.adopt() });
     case 'POST /token':
       return reply(res, 200, { token: await controlled.token() });
     case 'POST /take':

@@ -66,8 +66,9 @@ export async function askJson<T>(url: string, how: Ask = {}): Promise<T> {
       title?: string;
       errors?: { pointer: string; detail: string }[];
     };
-    const fields = (errors ?? []).map((error) => `\n  ${error.pointer}: ${error.detail}`).join('');
-    throw Object.assign(new Error(`${detail ?? title ?? `${url} answered ${status}`}${fields}`), { status });
+    const said = detail ?? title ?? `${url} answered ${status}`;
+    const fields = (errors ?? []).filter((error) => !said.includes(error.detail)).map((error) => `\n  ${error.pointer}: ${error.detail}`); // prettier-ignore
+    throw Object.assign(new Error(`${said}${fields.join('')}`), { status });
   }
   return body as T;
 }

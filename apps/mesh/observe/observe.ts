@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Environment } from '#config';
 import { projects } from '../up/projects.js';
-import { readMesh, runningMesh, type MeshFile } from '../up/runtime.js';
+import { readMesh, runningMesh, type MeshFile } from '../machine/runtime.js';
 import { ask, askJson, type Answer } from '../wire/http.js';
 import { askLauncher } from '../wire/control.js';
 import type { Standing } from '../supervise/group.js';

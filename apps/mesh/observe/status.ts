@@ -1,6 +1,6 @@
 import { environment } from '#config';
 import { observe, type InstanceView, type Observation } from './observe.js';
-import { answer, columns } from './print.js';
+import { answer, columns } from '../operate/print.js';
 
 /** `mesh status`. @returns the exit code: 0 when every process has a ready instance */
 export async function status({ json }: { json?: boolean }): Promise<number> {

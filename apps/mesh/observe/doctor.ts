@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { environment, type Environment } from '#config';
 import { DEFAULT_PORTS, takenPorts } from '../up/plan.js';
 import { observe, type InstanceView, type Observation } from './observe.js';
-import { answer } from './print.js';
+import { answer } from '../operate/print.js';
 
 /** One thing that is wrong: what, where, and how to mend it. */
 export interface Fault {
@@ -33,6 +33,7 @@ const LEAST_FREE_MB = 200;
 /** Tokens are accepted with 30 s of tolerance; clocks further apart than this are a fault to come, ms. */
 const CLOCK_MS = 10_000;
 const CONNECT_MS = 2000;
+const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 
 /** `mesh doctor`. @returns the exit code: 0 when nothing is wrong */
 export async function doctor({ json }: { json?: boolean }): Promise<number> {
@@ -209,6 +210,12 @@ async function databaseOf({ databaseUrl, databaseIsEmbedded }: Environment, runn
   return { where, given: !databaseIsEmbedded, why: await silenceOf(hostname, Number(port || 5432)) };
 }
 
+/**
+ * Why a PostgreSQL does not answer; undefined when it does. A connection proves nothing, since the system takes it for a server that
+ * hangs: it is asked whether it speaks TLS, which needs no password.
+ *
+ * @source PostgreSQL documentation, "Message Formats", SSLRequest
+ */
 function silenceOf(host: string, port: number): Promise<string | undefined> {
   return new Promise((done) => {
     const socket = createConnection({ host, port, timeout: CONNECT_MS });
@@ -216,8 +223,10 @@ function silenceOf(host: string, port: number): Promise<string | undefined> {
       socket.destroy();
       done(why);
     };
-    socket.once('connect', () => end());
-    socket.once('timeout', () => end(`no connection within ${CONNECT_MS / 1000} s`));
+    socket.once('connect', () => socket.write(SSL_REQUEST));
+    socket.once('data', () => end());
+    socket.once('close', () => end('it hangs up'));
+    socket.once('timeout', () => end(`no answer within ${CONNECT_MS / 1000} s`));
     socket.once('error', (error: NodeJS.ErrnoException) =>
       end(error.code === 'ECONNREFUSED' ? 'nothing listens there' : error.message),
     );

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { styleText } from 'node:util';
 import { environment } from '#config';
-import { print } from './print.js';
+import { print } from '../operate/print.js';
 
 /** Without a trace to look for, only so much of each file's end is read, bytes. */
 const TAIL_BYTES = 1_000_000;
