@@ -49,15 +49,16 @@ describe('the state of the development agent', () => {
 
   it('believes in no health that it has not seen since', async () => {
     const patient = await new Patient().live();
-    const Check = { HTTP: `http://127.0.0.1:${patient.port}/`, Interval: '100ms', Status: 'passing' };
+    const Check = { HTTP: `http://127.0.0.1:${patient.port}/`, Interval: '100ms', Timeout: '300ms', Status: 'passing' };
     await ask('PUT', '/v1/agent/service/register', { Name: 'web', Port: patient.port, Check });
-    await registry.stop();
-    await patient.die();
-    await registry.start();
-    expect((await ask('GET', '/v1/health/service/web?passing')).json()).toEqual([]);
-    await patient.live(patient.port);
-    await sleep(400);
-    expect((await ask('GET', '/v1/health/service/web?passing')).json()).toHaveLength(1);
+    const isWell = async () => (await ask('GET', '/v1/health/service/web?passing')).json<object[]>().length === 1;
+    expect(await isWell()).toBe(true);
+    patient.hangs = true;
+    await again();
+    expect(await isWell()).toBe(false);
+    patient.hangs = false;
+    await sleep(600);
+    expect(await isWell()).toBe(true);
     await patient.die();
   });
 

@@ -42,6 +42,11 @@ export class ServiceConfig {
   @Max(1000)
   jsonDepth: number;
 
+  /** Members of all objects and lists of a JSON body together. */
+  @IsInt()
+  @Min(100)
+  jsonMembers: number;
+
   /** For the head of a request to arrive, ms. */
   @IsInt()
   @Min(100)

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileSettings } from '#config';
+import { fileSettings, type Flat } from '#config';
 import { Discovery, DiscoveryConfig } from '#discovery';
 import { silentLog } from '#log';
 import { GONE_WITHIN_MS, Patient, type Speak } from './speak.js';
@@ -8,16 +8,21 @@ const USABLE_WITHIN_MS = 1000;
 /** Longer than all that is waited for here. */
 const PATIENCE_MS = 8000;
 
-/** The room's configuration as the files have it. */
-export const discoveryConfig = (): DiscoveryConfig =>
-  fileSettings({ process: 'discovery', profile: 'test', sections: [DiscoveryConfig], log: silentLog }).section(DiscoveryConfig);
+/** The room's configuration as the files have it, but for `over`. */
+export const discoveryConfig = (over: Flat = {}): DiscoveryConfig =>
+  fileSettings({ process: 'discovery', profile: 'test', sections: [DiscoveryConfig], log: silentLog, over }).section(
+    DiscoveryConfig,
+  );
+
+/** Where only the outcome matters and not how soon, nobody need wait a second for it. */
+const BRISK = { 'discovery.checkIntervalMs': 200 };
 
 /** How a process of ours is found through `#discovery`, and how soon. */
 export function processes(url: () => string, ask: Speak, name: string) {
   const opened: Discovery[] = [];
   const patients: Patient[] = [];
-  const discovery = () => {
-    const one = new Discovery({ url: url(), log: silentLog, config: discoveryConfig() });
+  const discovery = (over?: Flat) => {
+    const one = new Discovery({ url: url(), log: silentLog, config: discoveryConfig(over) });
     opened.push(one);
     return one;
   };
@@ -82,7 +87,7 @@ export function processes(url: () => string, ask: Speak, name: string) {
   it('is replaced by its restart, which does not inherit its illness', async () => {
     const seer = discovery();
     const first = await patient();
-    const before = discovery();
+    const before = discovery(BRISK);
     await before.register(self(first.port));
     await until(seer, () => seer.instances(name).length === 1);
     await before.close();
@@ -98,7 +103,7 @@ export function processes(url: () => string, ask: Speak, name: string) {
   it('is tried although ill when more than half of its service are', async () => {
     const seer = discovery();
     const [ill, alsoIll, well] = [await patient(), await patient(), await patient()];
-    await Promise.all([ill, alsoIll, well].map(({ port }, slot) => discovery().register(self(port, slot))));
+    await Promise.all([ill, alsoIll, well].map(({ port }, slot) => discovery(BRISK).register(self(port, slot))));
     await until(seer, () => seer.instances(name).length === 3);
     ill.status = 503;
     await until(seer, () => seer.instances(name).length === 2);

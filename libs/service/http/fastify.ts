@@ -27,7 +27,7 @@ export function fastifyOver(http: HttpServer, config: ServiceConfig, onReady: (r
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser(JSON_TYPES, { parseAs: 'string' }, (_request, text, done) => {
     try {
-      done(null, parseJson(text as string, { depth: config.jsonDepth }));
+      done(null, parseJson(text as string, { depth: config.jsonDepth, members: config.jsonMembers }));
     } catch (error) {
       done(error as Error);
     }

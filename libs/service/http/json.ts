@@ -81,8 +81,9 @@ class Scan {
   private name(top: Frame): void {
     if (this.text[this.at] === '}' && this.expected === 'name or }') return this.close();
     const from = this.at;
-    this.skipString();
-    top.name = JSON.parse(this.text.slice(from, this.at)) as string;
+    const isEscaped = this.skipString();
+    const name = this.text.slice(from, this.at);
+    top.name = isEscaped ? (JSON.parse(name) as string) : name.slice(1, -1);
     if (isDangerous(top.name)) this.refuse(`a member must not be called '${top.name}'`);
     this.count();
     this.skipSpace();
@@ -132,10 +133,11 @@ class Scan {
     this.at = SCALAR.lastIndex;
   }
 
-  private skipString(): void {
+  /** @returns whether it holds escapes */
+  private skipString(): boolean {
     if (this.text[this.at] !== '"') this.broken();
     const from = this.at;
-    let isEscaped = false;
+    let [isEscaped, isUnicode] = [false, false];
     for (this.at++; ; this.at++) {
       const code = this.text.charCodeAt(this.at);
       if (code === 0x22) break;
@@ -144,11 +146,13 @@ class Scan {
       if (code !== 0x5c) continue;
       ESCAPE.lastIndex = this.at;
       if (!ESCAPE.test(this.text)) this.broken();
-      isEscaped ||= this.text[this.at + 1] === 'u';
+      isEscaped = true;
+      isUnicode ||= this.text[this.at + 1] === 'u';
       this.at = ESCAPE.lastIndex - 1;
     }
     this.at++;
-    if (isEscaped) this.storable(JSON.parse(this.text.slice(from, this.at)) as string);
+    if (isUnicode) this.storable(JSON.parse(this.text.slice(from, this.at)) as string);
+    return isEscaped;
   }
 
   // PostgreSQL stores neither, and answers with an error of its own.
