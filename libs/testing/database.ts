@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type EmbeddedPostgres, prepareDatabase, processUrl, removePostgres, startPostgres } from '#postgres';
+import { type EmbeddedPostgres, openClient, prepareDatabase, processUrl, removePostgres, startPostgres } from '#postgres';
 
 /** A throw-away database, prepared for some processes. */
 export interface TestDatabase {
@@ -45,4 +46,17 @@ export async function startTestDatabase(processes: readonly string[], dir?: stri
       if (!dir) rmSync(home, { recursive: true, force: true });
     },
   };
+}
+
+/** A database of a test's own on a server given from outside; `stop` removes it. */
+export async function outsideDatabase(serverUrl: string, processes: readonly string[], secretsDir: string) {
+  const url = new URL(serverUrl);
+  const name = `cinemanzana_${randomBytes(6).toString('hex')}`;
+  url.pathname = `/${name}`;
+  await prepareDatabase(url.href, { processes, secretsDir });
+  const stop = async () => {
+    const server = await openClient(serverUrl);
+    await server.query(`DROP DATABASE ${name} WITH (FORCE)`).finally(() => server.end());
+  };
+  return { url: url.href, stop };
 }

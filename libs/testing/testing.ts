@@ -9,7 +9,7 @@ import { environment, type Environment, fileSettings, type Flat } from '#config'
 import { type Log, silentLog } from '#log';
 import type { EmbeddedPostgres } from '#postgres';
 import { launch, type LaunchOptions, platformSections, type Running, type ServiceDefinition } from '#service';
-import { startTestDatabase, type TestDatabase } from './database.js';
+import { outsideDatabase, startTestDatabase } from './database.js';
 
 export { startTestDatabase, type TestDatabase } from './database.js';
 
@@ -17,11 +17,14 @@ export interface TestMeshOptions {
   processes: readonly ServiceDefinition[];
   /** Values that win over the files of config/. */
   config?: Flat;
+  /** A server given from outside, with a role that may make a database there: used in place of the embedded one. */
+  databaseUrl?: string;
   log?: Log;
 }
 
 /** Some processes as they run in production, on a database and a data folder of their own, outside of discovery. */
 export interface TestMesh {
+  /** The embedded one, unless an outside one was given. */
   readonly postgres?: EmbeddedPostgres;
   readonly dataDir: string;
   running(name: string): Running;
@@ -58,19 +61,29 @@ async function testIssuer(): Promise<{
   return { issuer, sign };
 }
 
+/** A database, and how it is left. */
+interface Prepared {
+  url?: string;
+  postgres?: EmbeddedPostgres;
+  stop(): Promise<void>;
+}
+
 /** A throw-away database for those of these processes that store. */
-async function testDatabase(dataDir: string, processes: readonly ServiceDefinition[]): Promise<TestDatabase | undefined> {
+async function testDatabase(dataDir: string, { processes, databaseUrl }: TestMeshOptions): Promise<Prepared> {
   const names = processes.filter(({ tables }) => tables?.length).map(({ name }) => name);
-  return names.length === 0 ? undefined : startTestDatabase(names, dataDir);
+  if (names.length === 0) return { stop: () => Promise.resolve() };
+  if (databaseUrl) return outsideDatabase(databaseUrl, names, join(dataDir, 'secrets'));
+  const database = await startTestDatabase(names, dataDir);
+  return { url: database.postgres.url(), postgres: database.postgres, stop: database.stop };
 }
 
 /** Start processes for a test. Everything listens on a free port, and `stop()` leaves nothing behind. */
-export async function startTestMesh({ processes, config = {}, log = silentLog }: TestMeshOptions): Promise<TestMesh> {
+export async function startTestMesh(options: TestMeshOptions): Promise<TestMesh> {
+  const { processes, config = {}, log = silentLog } = options;
   const dataDir = mkdtempSync(join(tmpdir(), 'cinemanzana-test-'));
-  const database = await testDatabase(dataDir, processes);
-  const postgres = database?.postgres;
+  const database = await testDatabase(dataDir, options);
   const { issuer, sign } = await testIssuer();
-  const env = (): Environment => environment({ MESH_DATA: dataDir, MESH_PROFILE: 'test', DATABASE_URL: postgres?.url() });
+  const env = (): Environment => environment({ MESH_DATA: dataDir, MESH_PROFILE: 'test', DATABASE_URL: database.url });
   const all: Running[] = [];
   const start = async (definition: ServiceDefinition, options: LaunchOptions = {}) => {
     const sections = [...platformSections, ...(definition.sections ?? [])];
@@ -87,7 +100,7 @@ export async function startTestMesh({ processes, config = {}, log = silentLog }:
   };
   await Promise.all(processes.map((definition) => start(definition)));
   return {
-    postgres,
+    postgres: database.postgres,
     dataDir,
     running: named,
     url: (name) => named(name).url,
@@ -96,7 +109,7 @@ export async function startTestMesh({ processes, config = {}, log = silentLog }:
     launch: (definition, options) => start(definition, { slot: all.length, ...options }),
     stop: async () => {
       await Promise.all(all.map((running) => running.close({ hasty: true })));
-      await database?.stop();
+      await database.stop();
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
