@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { projectRoot } from '#config';
 import type { ServiceDefinition } from '#service';
-import { startTestMesh, type TestMesh } from '#testing';
+import { startTestMesh, type TestMesh, until } from '#testing';
 import { importMovies, type ImportOptions } from './import.js';
 
 /** As the launcher does it: by the file's name, since no app imports another. */
@@ -92,13 +92,11 @@ describe('an import', () => {
     expect(steps.at(-1)).toBe(3201);
     expect(steps).toEqual([...steps].sort((a, b) => a - b));
     expect(await importMovies('vega', options)).toEqual({ read: 3201, created: 0, existed: 3201, failed: [] });
-    await mesh.running('movie-command').close();
   });
 
   it('is found by its readers', async () => {
-    const titles = async (q: string) => (await list(q)).map(({ title }) => title);
-    for (let i = 0; i < 100 && (await titles('q=shawshenk')).length === 0; i++) await new Promise((done) => setTimeout(done, 50));
-    expect((await titles('q=shawshenk'))[0]).toBe('The Shawshank Redemption');
-    expect((await titles('q=amelie'))[0]).toBe("Le Fabuleux destin d'Amélie Poulain");
+    const first = async (q: string) => (await list(`q=${q}`))[0]?.title;
+    await until('the films are projected', async () => (await first('shawshenk')) === 'The Shawshank Redemption');
+    await until('Amélie too', async () => (await first('amelie')) === "Le Fabuleux destin d'Amélie Poulain");
   });
 });

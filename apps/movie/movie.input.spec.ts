@@ -162,6 +162,7 @@ describe('what the processes say of themselves', () => {
   const paths = async (process: string) =>
     (await mesh.http(process).get('/openapi.json').expect(200)).body as {
       openapi: string;
+      components: { schemas: object };
       paths: Record<
         string,
         Record<
@@ -178,7 +179,7 @@ describe('what the processes say of themselves', () => {
   const at = (found: Awaited<ReturnType<typeof paths>>['paths'], path: string) => found[path]!;
 
   it('is every route with its body, answers and problems', async () => {
-    const { openapi, paths: found } = await paths('movie-command');
+    const { openapi, paths: found, components } = await paths('movie-command');
     expect(openapi).toBe('3.1.0');
     const { post: created } = at(found, '/api/movies');
     expect(created!.operationId).toBe('movieCreate');
@@ -194,6 +195,9 @@ describe('what the processes say of themselves', () => {
       minutes: { anyOf: [{ type: 'integer' }, { type: 'null' }] },
     });
     expect(Object.keys(at(found, '/api/movies/{id}/retire').post!.responses)).toContain('412');
+    const problem = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
+    expect(created!.responses).toMatchObject({ '409': { content: problem } });
+    expect(Object.keys(components.schemas)).toContain('Problem');
   });
 
   it('is every parameter of the list', async () => {

@@ -153,6 +153,17 @@ describe('a lost update', () => {
     expect(answers.every(({ status }) => status === 200 || status === 409)).toBe(true);
     expect((await seen(id, done.length + 1)).body.version).toBe(done.length + 1);
   });
+
+  it('is no removal either: what was removed was seen as it was', async () => {
+    const films = await Promise.all(Array.from({ length: 10 }, () => create()));
+    const races = films.map(async ({ id }) => {
+      const [changed, removed] = await Promise.all([patch(id, { minutes: 5 }), remove(id)]);
+      expect([200, 404, 409]).toContain(changed.status);
+      expect([204, 409]).toContain(removed.status);
+      return { id, isGone: removed.status === 204, version: [changed, removed].filter(({ status }) => status < 300).length + 1 };
+    });
+    for (const { id, isGone, version } of await Promise.all(races)) await seen(id, version, isGone ? 404 : 200);
+  });
 });
 
 describe('reading your own writes', () => {

@@ -16,20 +16,22 @@ export interface Emitted<T = unknown> {
 const EMITTED = 'outbox.emitted';
 
 /**
- * Write an event in `tx`, the transaction that changes the thing, after the change: it is sent when that commits, and not
- * if it does not.
+ * Write events in `tx`, the transaction that changes the things, after the changes, in one statement however many: they are sent in
+ * this order when it commits, and not if it does not.
  *
  * @throws Problem `storage-unavailable`, `storage-slow` (503)
  */
-export async function emit<T>(tx: EntityManager, { name, key, version, body }: Emitted<T>): Promise<void> {
-  await tx.query('INSERT INTO outbox (id, name, key, version, body, trace_id) VALUES ($1, $2, $3, $4, $5, $6)', [
-    uuidv7(),
-    name,
-    key,
-    version,
-    JSON.stringify(body),
-    context()?.traceId ?? null,
-  ]);
+export async function emit(tx: EntityManager, ...events: readonly Emitted[]): Promise<void> {
+  if (events.length === 0) return;
+  const written = events.map(({ name, key, version, body }) => ({ id: uuidv7(), name, key, version, body }));
+  await tx.query(
+    `INSERT INTO outbox (id, name, key, version, body, trace_id)
+     SELECT e.id, e.name, e.key, e.version, e.body, $2
+     FROM ROWS FROM (json_to_recordset($1::json) AS (id uuid, name text, key text, version integer, body json))
+          WITH ORDINALITY AS e (id, name, key, version, body, n)
+     ORDER BY e.n`,
+    [JSON.stringify(written), context()?.traceId ?? null],
+  );
   if (tx.queryRunner) tx.queryRunner.data[EMITTED] = true;
 }
 

@@ -106,8 +106,9 @@ it('puts each event into the log once, though sending fails after the append and
 });
 
 it('keeps each key in order when several instances write and send at once', async () => {
-  relay(one, { 'outbox.batchEvents': 7 }).start();
-  relay(two, { 'outbox.batchEvents': 5 }).start();
+  // Nobody looks by himself: what one leaves to the other must be found by that one.
+  relay(one, { 'outbox.batchEvents': 7, 'outbox.pollMs': 60_000 }).start();
+  relay(two, { 'outbox.batchEvents': 5, 'outbox.pollMs': 60_000 }).start();
   const keys = Array.from({ length: 8 }, (_, i) => `k${i}`);
   await Promise.all(
     keys.map(async (key, i) => {
@@ -121,6 +122,25 @@ it('keeps each key in order when several instances write and send at once', asyn
     expect(rows.filter((row) => row.key === key).map(({ version }) => version)).toEqual(
       Array.from({ length: 20 }, (_, i) => i + 1),
     );
+});
+
+it('sends what was written while another instance was sending, though that one cannot see it', async () => {
+  const gate = Promise.withResolvers<void>();
+  let isSending = false;
+  const publish = async (...[tx, events]: Parameters<typeof append>) => {
+    await append(tx, events);
+    isSending = true;
+    await gate.promise;
+  };
+  for (let version = 1; version <= 5; version++) await make(one, 'a', version);
+  const first = relay(one, { 'outbox.batchEvents': 10 }, { publish }).flush();
+  await until('one is sending', () => isSending);
+  await make(two, 'a', 6);
+  const second = relay(two, { 'outbox.batchEvents': 5 }).flush();
+  await new Promise((done) => setTimeout(done, 100));
+  gate.resolve();
+  await Promise.all([first, second]);
+  expect((await sent()).map(({ version }) => version)).toEqual([1, 2, 3, 4, 5, 6]);
 });
 
 it('finds what an instance left that was killed before it could send', async () => {

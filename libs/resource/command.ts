@@ -21,7 +21,7 @@ import { map, type Observable } from 'rxjs';
 import { type EntityManager, In, QueryFailedError } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { context } from '#context';
-import { emit } from '#outbox';
+import { emit, type Emitted } from '#outbox';
 import { type InputError, Problem } from '#problem';
 import { Storage } from '#storage';
 import { Idempotency } from './idempotency.js';
@@ -131,6 +131,10 @@ function taken(name: string, error: unknown): never {
  * @source RFC 9110 §13 (preconditions), RFC 7396 (merge patch)
  */
 export function CommandController<T extends Row>(row: RowClass<T>, name: string) {
+  const happened = (event: string, next: T): Emitted => ({
+    ...{ name: `${name}.${event}`, key: next.id, version: next.version, body: row.state(next) },
+  });
+
   @UseInterceptors(Idempotency, Answers)
   class Commands {
     @Inject(Storage) protected readonly storage: Storage;
@@ -183,7 +187,8 @@ export function CommandController<T extends Row>(row: RowClass<T>, name: string)
       return this.storage.transaction(async (tx) => {
         if (next.version === undefined) await tx.insert<T>(row, next as never).catch((error: unknown) => taken(name, error));
         else await this.replace(tx, next);
-        return { id: next.id, version: next.version, ...(await this.say(tx, event, next)) } as Answer<T>;
+        await emit(tx, happened(event, next));
+        return { id: next.id, version: next.version, ...row.state(next) } as Answer<T>;
       });
     }
 
@@ -218,14 +223,8 @@ export function CommandController<T extends Row>(row: RowClass<T>, name: string)
         .updateEntity(false)
         .execute();
       const stored = await tx.findBy<T>(row, { id: In(inputs.map(({ id }) => id)) } as never);
-      for (const next of stored) await this.say(tx, 'created', next);
+      await emit(tx, ...stored.map((next) => happened('created', next)));
       return new Set(stored.map(({ id }) => id));
-    }
-
-    private async say(tx: EntityManager, event: string, next: T): Promise<Record<string, unknown>> {
-      const body = row.state(next);
-      await emit(tx, { name: `${name}.${event}`, key: next.id, version: next.version, body });
-      return body;
     }
 
     private async replace(tx: EntityManager, next: T): Promise<void> {

@@ -142,7 +142,8 @@ it('lets only so many wait for a connection', async () => {
 });
 
 it('opens sockets outside of the request that happens to need them', async () => {
-  const fresh = await open('note-command', { 'storage.poolSize': 1 });
+  const fresh = await open('note-command', { 'storage.poolSize': 1, 'storage.idleMs': 100 });
+  await until('the first connection is closed', () => poolOf(fresh.db).totalCount === 0);
   const client = await runWith(newContext(), async () => {
     await fresh.query('SELECT 1');
     return poolOf(fresh.db).connect();

@@ -21,7 +21,7 @@ export async function keepUp(launcher: Launcher, { source }: Plan, { root }: Env
       for (const { file, message } of errors) screen.note(`${file} does not compile; what ran goes on\n${message}`);
     },
     changed: async (files) => {
-      types.start();
+      types.stop(); // it would take the processor from what is being waited for
       const startedAtMs = Date.now();
       const all = projects(root);
       const added = await launcher.adopt();
@@ -29,13 +29,15 @@ export async function keepUp(launcher: Launcher, { source }: Plan, { root }: Env
       const names = [...new Set(files.flatMap((file) => concerned(file, all)))].filter((name) => !added.includes(name));
       if (files.some((file) => file.startsWith('apps/mesh/')))
         screen.note('the launcher itself has changed: it takes effect when you start it again');
-      if (names.length === 0) return;
       const failures = await launcher.renew(names);
+      types.start();
+      if (names.length === 0) return;
       const seconds = ((Date.now() - startedAtMs) / 1000).toFixed(1);
       screen.note(failures.length ? `the new code cannot be loaded, the old goes on: ${failures.join('; ')}` : `${describe(files)}: started anew after ${seconds} s`); // prettier-ignore
     },
   });
   types.start();
+  launcher.keepSpare();
   return () => {
     types.stop();
     end();

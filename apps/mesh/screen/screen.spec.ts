@@ -36,6 +36,14 @@ describe('the table', () => {
     expect(line).toMatch(/…$/);
   });
 
+  it('never grows taller than the terminal: what is ready becomes one line', () => {
+    const rows = Array.from({ length: 30 }, (_, n) => row(`p${n}`, n < 20 ? 'ready' : 'waiting', 'x'));
+    const lines = tableLines({ rows }, 1000, { ...look, height: 24 });
+    expect(lines).toHaveLength(11);
+    expect(lines[0]).toBe('  ✔ 20 of 30  ready');
+    expect(tableLines({ rows: rows.slice(20) }, 1000, { ...look, height: 8 }).length).toBeLessThan(8);
+  });
+
   it('tells how far the import is while it lasts', () => {
     expect(tableLines({ rows: [], films: { done: 1203, total: 3201 } }, 0, look)).toEqual(['  ⋯ 1,203 of 3,201 films imported']);
     expect(tableLines({ rows: [], films: { done: 3201, total: 3201 } }, 0, look)).toEqual([]);

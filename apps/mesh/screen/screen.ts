@@ -7,6 +7,8 @@ export interface Screen {
   show(view: View): void;
   /** Something happened that is worth a line. */
   note(text: string): void;
+  /** A line that a process wrote. */
+  output(line: string): void;
   /** All is ready: the block of where and how. */
   ready(facts: Facts): void;
   /** Nothing more will be shown. */
@@ -86,14 +88,19 @@ export class LiveScreen implements Screen {
   }
 
   note(text: string): void {
+    this.output(`  ${text}`);
+  }
+
+  output(line: string): void {
     this.wipe();
-    this.out.write(`  ${text}\n`);
+    this.out.write(`${line}\n`);
     this.draw();
   }
 
   ready(facts: Facts): void {
     this.wipe();
-    const lines = [...tableLines({ rows: this.view.rows }, Date.now(), this.look()), ...factLines(facts)];
+    const table = tableLines({ rows: this.view.rows }, Date.now(), { ...this.look(), height: undefined });
+    const lines = [...table, ...factLines(facts)];
     this.out.write(`${lines.join('\n')}\n`);
     this.isReady = true;
     this.draw();
@@ -142,6 +149,10 @@ export class PlainScreen implements Screen {
     this.out.write(`mesh: ${text}\n`);
   }
 
+  output(line: string): void {
+    this.out.write(`${line}\n`);
+  }
+
   ready(facts: Facts): void {
     this.out.write(`${factLines(facts).join('\n')}\n`);
   }
@@ -180,6 +191,10 @@ export class JsonScreen implements Screen {
 
   note(text: string): void {
     this.write({ event: 'note', text });
+  }
+
+  output(line: string): void {
+    this.write({ event: 'output', line });
   }
 
   ready(facts: Facts): void {

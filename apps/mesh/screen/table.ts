@@ -22,6 +22,8 @@ export interface Look {
   colour: boolean;
   /** Characters in a line. */
   width: number;
+  /** Lines of the terminal: more than it has cannot be rewritten. */
+  height?: number;
 }
 
 type Paint = Parameters<typeof styleText>[0];
@@ -44,8 +46,18 @@ function mark(state: string, nowMs: number): [string, Paint] {
   return [SPINNER[Math.floor(nowMs / SPIN_MS) % SPINNER.length] ?? '·', 'yellow'];
 }
 
+/** Rows that a terminal can show: when there are more, those that are ready become one. */
+function fitting(rows: readonly Row[], height: number): readonly Row[] {
+  if (rows.length < height - 1) return rows;
+  const ready = rows.filter(({ state }) => GOOD.has(state));
+  const others = rows.filter(({ state }) => !GOOD.has(state));
+  return [{ name: `${ready.length} of ${rows.length}`, state: 'ready', detail: '', sinceMs: 0 }, ...others.slice(0, Math.max(0, height - 4))]; // prettier-ignore
+}
+
 /** The live table: a line for each row, then the films. */
-export function tableLines({ rows, films }: View, nowMs: number, { colour, width }: Look): string[] {
+export function tableLines(view: View, nowMs: number, { colour, width, height = Infinity }: Look): string[] {
+  const { films } = view;
+  const rows = fitting(view.rows, height);
   const paint = (how: Paint, text: string) => (colour ? styleText(how, text, { validateStream: false }) : text);
   const nameWidth = Math.max(0, ...rows.map(({ name }) => name.length));
   const stateWidth = Math.max(0, ...rows.map(({ state }) => state.length));

@@ -1,5 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { Group, type GroupListener, type HostSource, type Standing } from './group.js';
+import type { ChildProcess } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { Group, spawnApart, type GroupListener, type HostSource, type Standing } from './group.js';
 import type { Identity } from '../machine/identity.js';
 import type { HostOptions, Seat } from './protocol.js';
 
@@ -29,6 +31,7 @@ export class Fleet {
   private readonly groups: Group[];
   /** Whoever has taken a process over, by the process's name. */
   private readonly taken = new Set<string>();
+  private spare?: ChildProcess;
   private launched = false;
   private draining = false;
 
@@ -106,7 +109,7 @@ export class Fleet {
     if (this.taken.has(name)) throw new Error(`${name} is taken over already; end that \`mesh dev\` first`);
     this.taken.add(name);
     await group.close([name], { hurry: false, elsewhere: true });
-    if (group.names.length === 1) await group.end();
+    if (group.isEmpty) await group.end();
   }
 
   /** Runs here again what was given away. */
@@ -129,7 +132,7 @@ export class Fleet {
     const { seats, slot } = old.options;
     const next = this.group(seats, slot);
     if (slot === 0) next.leaveOut(old.names.filter((name) => this.taken.has(name)));
-    next.start();
+    next.start(this.takeSpare());
     const failures = await next.loaded;
     if (failures.length > 0 || this.draining) {
       next.kill();
@@ -139,12 +142,28 @@ export class Fleet {
     await old.end();
     this.groups.splice(this.groups.indexOf(old), 1, next);
     next.launch();
+    this.keepSpare();
     return [];
+  }
+
+  /** Keeps a Node process at hand that has loaded all but our own code. */
+  keepSpare(): void {
+    if (this.draining || this.spare) return;
+    const { source } = this.options;
+    this.spare = spawnApart(source, [join(dirname(source.file), 'spare.js'), source.root]);
+    this.spare.once('exit', () => (this.spare = undefined));
+  }
+
+  private takeSpare(): ChildProcess | undefined {
+    const { spare } = this;
+    this.spare = undefined;
+    return spare?.connected ? spare : undefined;
   }
 
   /** Stops all in order: the door, then what is behind it, then what those need to leave. */
   async drain(): Promise<void> {
     this.draining = true;
+    this.spare?.kill();
     const middle = this.groups.flatMap(({ names }) => names).filter((name) => ![...FIRST, ...LAST].includes(name));
     for (const stage of [FIRST, middle, LAST]) {
       const closing = (group: Group) => group.close(group.names.filter((name) => stage.includes(name)), { hurry: true }); // prettier-ignore
@@ -155,6 +174,7 @@ export class Fleet {
 
   kill(): void {
     this.draining = true;
+    this.spare?.kill('SIGKILL');
     for (const group of this.groups) group.kill();
   }
 

@@ -42,6 +42,17 @@ export interface GroupListener {
   moved(): void;
 }
 
+/** A Node process with a channel to it. */
+export function spawnApart({ node, flags, root }: HostSource, args: readonly string[]): ChildProcess {
+  return spawn(node, [...flags, ...args], {
+    cwd: root,
+    // A group of its own: Ctrl-C in a terminal reaches the launcher alone, which stops the hosts in order.
+    detached: process.platform !== 'win32',
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    windowsHide: true,
+  });
+}
+
 /** Processes that share one Node process, kept alive until they are closed. */
 export class Group {
   readonly standings = new Map<string, Standing>();
@@ -72,6 +83,11 @@ export class Group {
     return this.options.seats.map(({ name }) => name);
   }
 
+  /** Nothing runs here any more, so its Node process ends. */
+  get isEmpty(): boolean {
+    return this.wanted.size === 0;
+  }
+
   get isReady(): boolean {
     return [...this.standings.values()].every(({ state }) => state === 'ready' || state === 'elsewhere');
   }
@@ -81,16 +97,15 @@ export class Group {
     return this.loading.promise;
   }
 
-  /** Starts the Node process, which loads the code; nothing runs before `launch`. */
-  start(): void {
-    const { node, flags, file, root } = this.source;
-    const child = spawn(node, [...flags, file, ...hostArguments(this.options)], {
-      cwd: root,
-      // A group of its own: Ctrl-C in a terminal reaches the launcher alone, which stops the hosts in order.
-      detached: process.platform !== 'win32',
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      windowsHide: true,
-    });
+  /**
+   * Starts the Node process, which loads the code; nothing runs before `launch`.
+   *
+   * @param spare  a process to become the host, when one is kept ready; it must not be told to launch before it has `loaded`
+   */
+  start(spare?: ChildProcess): void {
+    const args = hostArguments(this.options);
+    const child = spare ?? spawnApart(this.source, [this.source.file, ...args]);
+    spare?.send(args);
     this.child = child;
     this.identity = child.pid === undefined ? undefined : identify(child.pid);
     for (const stream of [child.stdout, child.stderr]) this.read(stream);
@@ -134,7 +149,7 @@ export class Group {
     if (this.wanted.size === 0) this.stopping = true;
     if (closing.length > 0 && this.child) {
       const closed = new Promise<void>((done) => this.waiting.push({ names: new Set(closing), done }));
-      this.send({ do: 'close', names: closing, hurry });
+      this.send({ do: 'close', names: closing, hurry, last: this.wanted.size === 0 });
       // One that hears nothing any more cannot be asked twice.
       const help = setTimeout(() => this.child?.kill('SIGKILL'), PATIENCE_MS);
       await closed;

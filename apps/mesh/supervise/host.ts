@@ -48,7 +48,7 @@ class Host {
         for (const name of order.names) void this.start(name);
         return;
       case 'close':
-        void this.close(order.names, order.hurry).then(() => (this.wanted.size === 0 ? this.end(true) : undefined));
+        void this.close(order.names, order.hurry).then(() => (order.last ? this.end(true) : undefined));
         return;
     }
   }

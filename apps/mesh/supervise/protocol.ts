@@ -4,8 +4,8 @@ import type { ProcessState } from '#service';
 export type Order =
   /** Start these processes, all at once. */
   | { do: 'launch'; names: string[] }
-  /** Drain and close these; a host left with none ends. `hurry`: nobody is left who could be sent elsewhere. */
-  | { do: 'close'; names: string[]; hurry: boolean };
+  /** Drain and close these; with the last ones the host ends. `hurry`: nobody is left who could be sent elsewhere. */
+  | { do: 'close'; names: string[]; hurry: boolean; last: boolean };
 
 /** What a host tells the launcher. */
 export type Word =

@@ -48,7 +48,7 @@ export class Launcher implements Controlled {
       listener: {
         changed: () => this.show(),
         note: (text) => screen.note(text),
-        output: (line) => screen.note(line),
+        output: (line) => screen.output(line),
         moved: () => runtime.update({ children: this.fleet.identities }),
       },
     });
@@ -84,6 +84,7 @@ export class Launcher implements Controlled {
   give = (name: string): Promise<void> => this.fleet.give(name);
   takeBack = (name: string): void => this.fleet.takeBack(name);
   renew = (names: readonly string[]): Promise<string[]> => this.fleet.renew(names);
+  keepSpare = (): void => this.fleet.keepSpare();
 
   async adopt(): Promise<string[]> {
     const there = new Set(this.standings().map(({ name }) => name));
@@ -149,7 +150,7 @@ export class Launcher implements Controlled {
   }
 
   private show() {
-    if (this.demo && !this.films && this.isReady(DEMO_NEEDS)) this.demo.start();
+    if (this.demo && !this.films && !this.stopped && this.isReady(DEMO_NEEDS)) this.demo.start();
     const rows = this.fleet.standings.map(({ name, slot, state, waitingFor, sinceMs }) => ({
       name: slot ? `${name}#${slot}` : name,
       state,
@@ -179,6 +180,7 @@ export class Launcher implements Controlled {
     this.screen.note('stopping: first the gateway, then the services, then what they stand on');
     this.control?.close();
     this.demo?.stop();
+    this.films = undefined;
     const late = setTimeout(() => this.fleet.kill(), DRAIN_MS);
     await this.fleet.drain();
     clearTimeout(late);

@@ -56,7 +56,7 @@ function screenFor({ json }: UpOptions): Screen {
   if (json) return new JsonScreen(stdout);
   // hasColors knows NO_COLOR and terminals that can do nothing.
   if (!stdout.isTTY || !stdout.hasColors()) return new PlainScreen(stdout);
-  return new LiveScreen(stdout, () => ({ colour: true, width: stdout.columns }));
+  return new LiveScreen(stdout, () => ({ colour: true, width: stdout.columns, height: stdout.rows }));
 }
 
 const firstContent = ({ addresses }: Plan, { profile }: Environment) => ({

@@ -4,33 +4,39 @@ import {
   ApiBearerAuth,
   ApiBody,
   ApiConsumes,
+  ApiExtraModels,
   ApiHeader,
   ApiOperation,
   ApiParam,
+  ApiProperty,
   ApiQuery,
   ApiResponse,
+  ApiSchema,
   ApiTags,
+  getSchemaPath,
 } from '@nestjs/swagger';
 import type { Filter } from '../list.js';
 import { nounOf, type Row, type RowClass, type ViewRow } from '../row.js';
 import { answerSchema, inputSchema, KINDS, type Schema, text, viewSchema } from './schema.js';
 
-const PROBLEM: Schema = {
-  title: 'Problem',
-  type: 'object',
-  properties: {
-    type: text({ format: 'uri-reference' }),
-    title: text(),
-    status: { type: 'integer' },
-    detail: text(),
-    instance: text({ format: 'uri' }),
-    errors: {
-      type: 'array',
-      items: { type: 'object', properties: { pointer: text({ format: 'json-pointer' }), detail: text() } },
-    },
-  },
-  required: ['type', 'title', 'status'],
-};
+/** What is wrong at one place of the input. */
+class InputFault {
+  @ApiProperty({ type: 'string', format: 'json-pointer' }) pointer: string;
+  @ApiProperty({ type: 'string' }) detail: string;
+  @ApiProperty({ type: 'string', enum: ['query', 'header'], required: false, description: 'without it, in the body' })
+  in?: string;
+}
+
+/** The body of every error (RFC 9457). */
+@ApiSchema({ name: 'Problem' })
+class ProblemBody {
+  @ApiProperty({ type: 'string', format: 'uri-reference' }) type: string;
+  @ApiProperty({ type: 'string' }) title: string;
+  @ApiProperty({ type: 'integer' }) status: number;
+  @ApiProperty({ type: 'string' }) detail: string;
+  @ApiProperty({ type: 'string', format: 'uri', required: false }) instance?: string;
+  @ApiProperty({ type: [InputFault], required: false }) errors?: InputFault[];
+}
 
 // Where the package keeps what its decorators say; it does not export the names.
 const DECORATORS = { API_RESPONSE: 'swagger/apiResponse', API_OPERATION: 'swagger/apiOperation' } as const;
@@ -48,7 +54,11 @@ const REASONS: Readonly<Record<number, string>> = {
 };
 
 const problem = (status: number) =>
-  ApiResponse({ status, description: REASONS[status], content: { 'application/problem+json': { schema: PROBLEM } } });
+  ApiResponse({
+    status,
+    description: REASONS[status],
+    content: { 'application/problem+json': { schema: { $ref: getSchemaPath('Problem') } } },
+  });
 
 const ETAG = { ETag: { description: 'The version', schema: text() } };
 const header = (name: string, description: string, schema: Schema) => ApiHeader({ name, description, required: false, schema });
@@ -77,6 +87,7 @@ export function describeCommands<C extends NewableFunction, T extends Row>(comma
   const answer = answerSchema(row);
   ApiTags(name)(commands);
   ApiBearerAuth('token')(commands);
+  ApiExtraModels(ProblemBody)(commands);
   const location = { Location: { description: 'Where it is', schema: text({ format: 'uri-reference' }) } };
   above(
     commands,
@@ -148,6 +159,7 @@ export function describeQueries<C extends NewableFunction>(
   const row = viewSchema(view);
   const page: Schema = { items: { type: 'array', items: row }, next: { type: ['string', 'null'] } };
   ApiTags(name)(queries);
+  ApiExtraModels(ProblemBody)(queries);
   above(
     queries,
     'many',

@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** What most of a host's start goes into: packages of others, which no edit changes. */
+const HEAVY = /^(@nestjs\/(common|core|microservices|passport|platform-fastify|swagger|terminus)|class-.*|consul|fastify|find-my-way|lru-cache|opossum|passport.*|pg|prom-client|reflect-metadata|rxjs|typeorm|undici|uuid|winston|@elastic\/ecs-.*|yaml)$/; // prettier-ignore
+
+/**
+ * A Node process that has loaded everything a host needs but our own code, and waits to become one: `mesh dev` keeps one, so that an
+ * edit is live without the second it takes to load Nest and TypeORM.
+ */
+async function wait() {
+  const root = process.argv[2] ?? '.';
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>;
+  };
+  for (const name of Object.keys(dependencies).filter((each) => HEAVY.test(each))) {
+    await import(name).catch(() => undefined); // the host will say what is wrong with it
+  }
+  process.on('disconnect', () => process.exit(0));
+  process.once('message', (args: string[]) => {
+    process.removeAllListeners('disconnect');
+    process.argv.splice(2, Infinity, ...args);
+    void import('./host.js');
+  });
+}
+
+await wait();
