@@ -1,11 +1,18 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Put, Query, Res, ValidationPipe } from '@nestjs/common';
 import { Type } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, IsString, Length, Matches, Max, Min, ValidateIf, type ValidationError } from 'class-validator';
 import type { FastifyReply } from 'fastify';
 import { Allow, currentCaller, Public } from '#auth';
-import { type ConfigEnvironment, environment, fileSources, type PropertySource, readSection, type Scalar } from '#config';
+import {
+  type ConfigEnvironment,
+  environment,
+  fileSources,
+  type PropertySource,
+  readSection,
+  revisionOf,
+  type Scalar,
+} from '#config';
 import { invalidInput, Problem } from '#problem';
 import { platformSections, serve, service } from '#service';
 import { ConfigChange, Overrides } from './overrides.js';
@@ -122,8 +129,7 @@ export class OverridesController {
 function environmentOf(name: string, profiles: string[], overrides: PropertySource[]): ConfigEnvironment {
   const files = fileSources(join(environment().root, 'config'), name, profiles);
   const propertySources = [...overrides, ...files];
-  const version = createHash('sha256').update(JSON.stringify(propertySources)).digest('hex').slice(0, 12);
-  return { name, profiles, label: null, version, state: null, propertySources };
+  return { name, profiles, label: null, version: revisionOf(propertySources), state: null, propertySources };
 }
 
 /** The rooms' sections are known here, so a value they would refuse is refused before anyone is told of it. */
@@ -141,6 +147,7 @@ function refuseWrong(
   }
 }
 
+/** Serves config/ and what was changed at run time to every process. */
 export const ConfigServer = service({
   name: 'config',
   port: 8888,

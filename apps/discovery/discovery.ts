@@ -9,7 +9,7 @@ import { Agent, AgentConfig } from './agent/agent.js';
 export const DiscoveryAgent = service({
   name: 'discovery',
   port: 8500,
-  // Others find their configuration server without it, so it must not wait for theirs.
+  // The configuration server registers here, so this one must not wait for that one.
   settings: 'files',
   sections: [AgentConfig],
   providers: [

@@ -1,4 +1,4 @@
-import { createPublicKey, type JsonWebKeyInput } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
 import { Injectable, type Provider } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import { ExtractJwt, Strategy } from 'passport-jwt';
@@ -70,7 +70,7 @@ export function jwtStrategy(name: string, { issuer, audience, algorithms, public
  */
 export function developmentIssuer({ profile, databaseIsEmbedded, runtime }: Environment): TokenIssuer | undefined {
   if (profile !== 'dev' || !databaseIsEmbedded || !runtime?.devToken) return undefined;
-  const key = createPublicKey({ key: runtime.devToken.publicJwk as JsonWebKeyInput['key'], format: 'jwk' });
+  const key = createPublicKey({ key: runtime.devToken.publicJwk, format: 'jwk' });
   return {
     issuer: 'urn:cinemanzana:dev',
     audience: 'cinemanzana',

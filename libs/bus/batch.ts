@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import { newContext, runWith } from '#context';
 import type { Counter, Histogram, Metrics } from '#metrics';
 import { Problem } from '#problem';
-import { rest, type Storage } from '#storage';
+import type { Storage } from '#storage';
 import type { BusConfig } from './bus-section.js';
 import { BusContext, type BusEvent } from './event.js';
 import { move, type Place, take, type Taken } from './log.js';
@@ -95,15 +95,15 @@ export class Batches {
   /** A handler that hangs is given up; what it still writes afterwards meets a transaction that is over. */
   private async inTime(event: BusEvent, work: Promise<void>): Promise<void> {
     const { handlerMs } = this.options.config;
-    const done = new AbortController();
-    const late = rest(handlerMs, done.signal).then(() => {
-      if (!done.signal.aborted) throw new Problem('timeout', 504, `the handlers of ${event.name} took more than ${handlerMs} ms`);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, giveUp) => {
+      const why = `the handlers of ${event.name} took more than ${handlerMs} ms`;
+      timer = setTimeout(() => giveUp(new Problem('timeout', 504, why)), handlerMs);
     });
     try {
       await Promise.race([work, late]);
     } finally {
-      done.abort();
-      work.catch(() => undefined); // its failure after the time-out is a consequence
+      clearTimeout(timer);
     }
   }
 

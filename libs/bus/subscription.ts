@@ -30,7 +30,7 @@ export class Subscription {
   private readonly unlisten: (() => Promise<void>)[] = [];
   private readonly batches: Batches;
   private readonly failed: Counter<'event'>;
-  private readonly lagging: Gauge<'topic'>;
+  private readonly lagging: Gauge<'group' | 'topic'>;
   private poll?: NodeJS.Timeout;
   private catchingUp?: Promise<void>;
 
@@ -39,7 +39,10 @@ export class Subscription {
     this.batches = new Batches(options);
     const { metrics } = options;
     this.failed = metrics.counter('bus_failed_events_total', 'Tries of events that failed', ['event']);
-    this.lagging = metrics.gauge('bus_lag_events', 'Events that wait to be handled, counted to 10,000 a partition', ['topic']);
+    this.lagging = metrics.gauge('bus_lag_events', 'Events that wait to be handled, counted to 10,000 a partition', [
+      'group',
+      'topic',
+    ]);
   }
 
   /** Begin to read; while the database is away this waits for it behind the scenes. */
@@ -110,10 +113,11 @@ export class Subscription {
   }
 
   private async look() {
+    const { group } = this.options;
     const rows = await this.waiting();
-    for (const topic of this.topics) this.lagging.set({ topic }, 0);
+    for (const topic of this.topics) this.lagging.set({ group, topic }, 0);
     for (const { topic, partition, events } of rows) {
-      this.lagging.inc({ topic }, Number(events));
+      this.lagging.inc({ group, topic }, Number(events));
       if (Number(events) > 0) this.wake(topic, partition);
     }
   }

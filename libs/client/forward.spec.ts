@@ -240,6 +240,18 @@ describe('a body', () => {
     for (let i = 0; i < 4; i++) expect(await textOf(await ask({ method: 'PUT', body: 'again' }))).toBe('again');
   });
 
+  it.each([1000, 200_000])('of %i bytes that breaks off is no failure of the service', async (announcedBytes) => {
+    let aborted = 0;
+    await start((req) => req.on('error', () => aborted++));
+    const socket = connect(portOf(front), '127.0.0.1');
+    socket.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${announcedBytes}\r\n\r\nbegun`);
+    await sleep(60);
+    socket.destroy();
+    for (let i = 0; i < 100 && aborted === 0; i++) await sleep(2);
+    expect(aborted).toBe(announcedBytes === 1000 ? 0 : 1);
+    expect(breakers.of('film').counts().errors).toBe(0);
+  });
+
   it('need not be read to its end to be answered', async () => {
     await start((_, res) => res.writeHead(401).end('who are you?'));
     const answer = await ask({ method: 'POST', body: Readable.from(megabytes(5)) });

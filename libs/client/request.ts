@@ -70,14 +70,17 @@ export const hasBody = ({ headers }: IncomingMessage): boolean =>
 export const tooLarge = (limitBytes: number): Problem =>
   new Problem('body-too-large', 413, `a body may have at most ${limitBytes} bytes`, { limitBytes });
 
-/** Read a small body of known length whole. @throws Error when its sender goes away before its end */
+/** The end of a body that has none: its sender's doing, so no service is to blame for it. */
+const brokenOff = (): Problem => new Problem('bad-request', 400, 'the body broke off');
+
+/** Read a small body of known length whole. @throws Problem `bad-request` (400) when its sender goes away before its end */
 export function readWhole(req: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     req.on('data', (chunk: Buffer) => chunks.push(chunk));
     req.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
-    req.once('error', reject);
-    req.once('close', () => reject(new Error('the sender went away')));
+    req.once('error', () => reject(brokenOff()));
+    req.once('close', () => reject(brokenOff()));
   });
 }
 
@@ -118,6 +121,6 @@ export class Upload extends Readable {
   };
   private readonly ended = () => void this.push(null);
   private readonly cut = () => {
-    if (!this.req.complete) this.destroy(new Error('the sender went away'));
+    if (!this.req.complete) this.destroy(brokenOff());
   };
 }

@@ -170,6 +170,18 @@ describe('settings from a server', () => {
     await until(() => again.origin === 'server');
   });
 
+  it('begin with the files where the server itself is to be found later, and follow it then', async () => {
+    const { port } = server.address() as AddressInfo;
+    await stop();
+    const at = `http://127.0.0.1:${port}`;
+    const options = { process: 'gateway', profile: 'dev', log: silentLog, url: () => at, snapshotDir: dir, beginWithFiles: true };
+    running = await loadSettings({ ...options, sections: [] });
+    expect(running.origin).toBe('files');
+    await listen(port);
+    await until(() => running!.origin === 'server');
+    expect(running.revision).toBe('one');
+  });
+
   it('are waited for, saying so, when there is no snapshot', async () => {
     const { port } = server.address() as AddressInfo;
     await stop();

@@ -1,7 +1,7 @@
 export { environment, projectRoot, type Environment, type RuntimeFile } from './environment.js';
 export { Section, sectionName, readSection, faultText, type ConfigFault, type SectionClass } from './section.js';
 export { Settings, ConfigError, type SettingsOrigin } from './settings.js';
-export { fileSettings, loadSettings, type LoadOptions } from './load.js';
+export { fileSettings, loadSettings, revisionOf, type FileOptions, type LoadOptions } from './load.js';
 export {
   fileSources,
   flatten,

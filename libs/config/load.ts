@@ -8,9 +8,10 @@ import type { Log } from '#log';
 import { environment } from './environment.js';
 import { ConfigSection } from './config-section.js';
 import type { SectionClass } from './section.js';
-import { Settings } from './settings.js';
-import { type ConfigEnvironment, fileSources, type Flat } from './sources.js';
+import { Settings, type SettingsOrigin } from './settings.js';
+import { type ConfigEnvironment, fileSources, type Flat, type PropertySource } from './sources.js';
 
+/** Whose settings to load, and how to say what is waited for. */
 export interface LoadOptions {
   /** The process's name, which is the application's name to the server. */
   process: string;
@@ -25,6 +26,8 @@ export interface LoadOptions {
   url?: () => string;
   /** Folder of snapshots; default `<data>/snapshots`. */
   snapshotDir?: string;
+  /** Begin with the files of this clone and take over what the server says later: for those that the server itself stands on. */
+  beginWithFiles?: boolean;
 }
 
 // These two apply before there is any configuration to take them from.
@@ -92,13 +95,14 @@ async function first(
   source: Source,
   snapshot: Snapshot,
   options: LoadOptions,
-): Promise<{ said: ConfigEnvironment; live: boolean }> {
-  const { log, waiting, signal } = options;
+): Promise<{ said: ConfigEnvironment; from: SettingsOrigin }> {
+  const { log, waiting, signal, beginWithFiles } = options;
+  if (beginWithFiles) return { said: fileEnvironment(options), from: 'files' };
   const graceEndsAt = Date.now() + GRACE_MS;
   for (;;) {
     try {
       const said = await source.ask();
-      if (said) return { said, live: true };
+      if (said) return { said, from: 'server' };
     } catch (error) {
       const kept = Date.now() > graceEndsAt ? snapshot.read() : undefined;
       if (kept) {
@@ -107,7 +111,7 @@ async function first(
           revision: kept.version,
           error,
         });
-        return { said: kept, live: false };
+        return { said: kept, from: 'snapshot' };
       }
       waiting?.(`the configuration server at ${new URL(source.url).origin}`);
       await sleep(RETRY_MS, undefined, { signal });
@@ -125,10 +129,10 @@ export async function loadSettings(options: LoadOptions): Promise<Settings> {
   const { log, sections } = options;
   const source = new Source(options);
   const snapshot = new Snapshot(options);
-  const { said, live } = await first(source, snapshot, options);
-  const settings = new Settings(withOwn(sections), said, live ? 'server' : 'snapshot', log);
-  if (live) snapshot.write(said);
-  let away = !live;
+  const { said, from } = await first(source, snapshot, options);
+  const settings = new Settings(withOwn(sections), said, from, log);
+  if (from === 'server') snapshot.write(said);
+  let away = from === 'snapshot';
   const poll = async () => {
     try {
       const next = await source.ask();
@@ -154,17 +158,23 @@ export async function loadSettings(options: LoadOptions): Promise<Settings> {
   return settings.keptBy(() => ended.abort());
 }
 
-/** The sections of a process straight from the files: for the configuration server itself, and for tests. */
-export function fileSettings(
-  options: Pick<LoadOptions, 'process' | 'profile' | 'sections' | 'log'> & {
-    dir?: string;
-    /** Values that win over the files. */
-    over?: Flat;
-  },
-): Settings {
-  const { process, profile, sections, log, dir = join(environment().root, 'config'), over = {} } = options;
-  const propertySources = [{ name: 'given', source: over }, ...fileSources(dir, process, [profile])];
-  const version = createHash('sha256').update(JSON.stringify(propertySources)).digest('hex').slice(0, 12);
-  const said: ConfigEnvironment = { name: process, profiles: [profile], label: null, version, state: null, propertySources };
-  return new Settings(withOwn(sections), said, 'files', log);
+function fileEnvironment({ process: name, profile, dir, over }: FileOptions): ConfigEnvironment {
+  const files = fileSources(dir ?? join(environment().root, 'config'), name, [profile]);
+  const propertySources = over ? [{ name: 'given', source: over }, ...files] : files;
+  return { name, profiles: [profile], label: null, version: revisionOf(propertySources), state: null, propertySources };
 }
+
+/** A short name for these very values: the same on every process that has the same. */
+export const revisionOf = (propertySources: readonly PropertySource[]): string =>
+  createHash('sha256').update(JSON.stringify(propertySources)).digest('hex').slice(0, 12);
+
+/** Whose files to read. */
+export interface FileOptions extends Pick<LoadOptions, 'process' | 'profile' | 'sections' | 'log'> {
+  dir?: string;
+  /** Values that win over the files. */
+  over?: Flat;
+}
+
+/** The sections of a process straight from the files, never to change: for tests. */
+export const fileSettings = (options: FileOptions): Settings =>
+  new Settings(withOwn(options.sections), fileEnvironment(options), 'files', options.log);

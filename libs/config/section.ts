@@ -3,6 +3,7 @@ import { plainToInstance } from 'class-transformer';
 import { type ValidationError, validateSync } from 'class-validator';
 import { merge, type PropertySource, unflatten } from './sources.js';
 
+/** A class that `@Section` was put on. */
 export type SectionClass<T extends object = object> = new () => T;
 const SECTION = Symbol('section');
 

@@ -70,8 +70,10 @@ export class Settings {
       return;
     }
     for (const { cls, section } of read) replaceFields(this.live.get(cls)!, section);
+    const isNews = environment.version !== this.environment.version;
     this.environment = environment;
     this.from = from;
+    if (!isNews) return;
     this.log.info('configuration changed', { revision: this.revision, from });
     for (const listener of this.listeners) listener();
   }

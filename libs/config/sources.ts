@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 
+/** What one key of a YAML file can hold. */
 export type Scalar = string | number | boolean | null;
 /** Values by their full key: `breaker.timeoutMs`, `film.genres[0]`. */
 export type Flat = Record<string, Scalar>;
@@ -39,7 +40,7 @@ export function unflatten(flat: Flat): Record<string, unknown> {
   for (const [key, value] of Object.entries(flat)) {
     const path = key.split(/[.[\]]+/).filter(Boolean);
     if (path.some((part) => part === '__proto__' || part === 'constructor' || part === 'prototype')) continue;
-    let at = root as Record<string, unknown>;
+    let at = root;
     path.forEach((part, i) => {
       if (i === path.length - 1) at[part] = value;
       else at = (at[part] ??= /^\d+$/.test(path[i + 1]!) ? [] : {}) as Record<string, unknown>;

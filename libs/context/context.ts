@@ -9,6 +9,7 @@ export interface Caller {
   client?: string;
 }
 
+/** What is dropped last when there is too much: critical is purchase and door. */
 export type Priority = 'critical' | 'normal' | 'best-effort';
 const PRIORITIES: readonly string[] = ['critical', 'normal', 'best-effort'] satisfies Priority[];
 
@@ -41,7 +42,10 @@ export const runWith = <T>(c: Context, fn: () => T): T => store.run(c, fn);
 export const runWithout = <T>(fn: () => T): T => store.exit(fn);
 
 // Node draws UUIDs from a pool; randomBytes asks the system each time, which costs a gateway a tenth of its work.
-const hex = (bytes: number) => randomUUID().replaceAll('-', '').slice(0, bytes * 2);
+const hex = (bytes: number) =>
+  randomUUID()
+    .replaceAll('-', '')
+    .slice(0, bytes * 2);
 
 /** A fresh context: a new trace unless `init` names one. */
 export const newContext = (init: Partial<Context> = {}): Context => ({

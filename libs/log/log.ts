@@ -9,8 +9,10 @@ import { clean, isError, type Fields } from './fields.js';
 export { Spool, type SpoolOptions } from './spool.js';
 export type { Fields } from './fields.js';
 
+/** How much a line matters, least first. */
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
+/** Whose lines they are, and where they go. */
 export interface LogOptions {
   /** The process's name, `movie-command`. */
   service: string;

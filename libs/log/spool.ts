@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 
+/** Where a spool lies, and how much it may hold. */
 export interface SpoolOptions {
   /** Folder of the spool files; made when missing. */
   dir: string;

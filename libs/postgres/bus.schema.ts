@@ -138,11 +138,11 @@ BEGIN
     WHERE p.grp = move.grp AND p.topic = of_topic AND p.partition = of_partition AND p.seq < to_seq;
 END $$;
 
--- The group is alive, though nothing happens: its places are kept.
+-- The group is alive, though nothing happens: its places are kept. One that is held is at work, and will be moved.
 CREATE OR REPLACE FUNCTION bus.seen(grp text) RETURNS void LANGUAGE plpgsql ${secured} AS $$
 BEGIN
   PERFORM bus.check_group(seen.grp);
-  UPDATE place p SET seen_at = now() WHERE p.grp = seen.grp;
+  UPDATE place SET seen_at = now() WHERE ctid IN (SELECT p.ctid FROM place p WHERE p.grp = seen.grp FOR UPDATE SKIP LOCKED);
 END $$;
 
 -- Remove events older than that which are not the last of their key, some at a time, and places of instances that never

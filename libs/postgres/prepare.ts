@@ -116,13 +116,23 @@ async function prepareExtensions(db: pg.Client) {
   await db.query(PLAIN);
 }
 
+// A function cannot be replaced by one with other columns.
+const DROP_FUNCTIONS = `DO $$ DECLARE old regprocedure; BEGIN
+  FOR old IN SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'bus'::regnamespace LOOP
+    EXECUTE format('DROP FUNCTION %s', old);
+  END LOOP; END $$;`;
+
 async function prepareBus(db: pg.Client) {
   await ensureRole(db, 'mesh_bus', 'NOLOGIN');
   await joinRole(db, 'mesh_bus');
   await db.query('CREATE SCHEMA IF NOT EXISTS bus AUTHORIZATION mesh_bus');
-  await db.query(
-    `SET LOCAL ROLE mesh_bus; ${BUS_SCHEMA} ${BUS_FUNCTIONS} REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bus FROM PUBLIC; RESET ROLE`,
+  const edition = createHash('sha256').update(BUS_SCHEMA).update(BUS_FUNCTIONS).digest('hex');
+  const { rows } = await db.query<{ edition: string | null }>(
+    `SELECT obj_description('bus'::regnamespace, 'pg_namespace') AS edition`,
   );
+  if (rows[0]?.edition === edition) return;
+  await db.query(`SET LOCAL ROLE mesh_bus; ${BUS_SCHEMA} ${DROP_FUNCTIONS} ${BUS_FUNCTIONS}
+    REVOKE ALL ON ALL FUNCTIONS IN SCHEMA bus FROM PUBLIC; COMMENT ON SCHEMA bus IS '${edition}'; RESET ROLE`);
 }
 
 async function prepareProcess(db: pg.Client, database: string, process: string, secretsDir: string) {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 
+/** The media type of a problem. @source RFC 9457 §6.1 */
 export const PROBLEM_JSON = 'application/problem+json';
 
 /** One wrong place in the input: where (RFC 6901 JSON pointer) and what is wrong there. */

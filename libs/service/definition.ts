@@ -31,7 +31,7 @@ export interface ServiceOptions {
   listener?: (app: INestApplication) => Listener | Promise<Listener>;
   /** Called when the drain is over and the process waits for what is under way: to end answers that would go on for ever. */
   stopping?: (app: INestApplication) => void;
-  /** Where its own configuration comes from: the server of the mesh, or the files themselves (that server's own case). */
+  /** What its configuration begins with: the server's word, or the files, for those that the server itself stands on. */
   settings?: 'server' | 'files';
   /** Names of the services it calls: a breaker is declared for each from the start. */
   calls?: readonly string[];

@@ -11,6 +11,7 @@ import { Life } from './life.js';
 import { instanceId, openParts, type Parts } from './parts.js';
 import { ServiceConfig } from './sections.js';
 
+/** What a launch may have otherwise than the environment says. */
 export interface LaunchOptions {
   /** Told every change of state. */
   report?: (state: ProcessState) => void;
@@ -31,6 +32,7 @@ export interface LaunchOptions {
   issuer?: TokenIssuer;
 }
 
+/** How a process is closed. */
 export interface CloseOptions {
   /** Nobody else is there to take over: skip the wait for callers to notice. */
   hasty?: boolean;

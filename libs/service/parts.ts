@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Breakers, BreakerConfig } from '#breaker';
 import { BusConfig } from '#bus';
 import { Client, ClientConfig } from '#client';
-import { type Environment, loadSettings, fileSettings, type SectionClass, type Settings } from '#config';
+import { type Environment, loadSettings, type SectionClass, type Settings } from '#config';
 import { Discovery, DiscoveryConfig } from '#discovery';
 import type { Log } from '#log';
 import { Metrics } from '#metrics';
@@ -60,17 +60,10 @@ async function readSettings({ definition, life, log, env, settings, signal }: Pa
   if (settings) return settings;
   const sections = [...platformSections, ...(definition.sections ?? [])];
   const { profile } = env();
-  if (definition.settings === 'files') return fileSettings({ process: definition.name, profile, sections, log });
   const waiting = (why: string) => life.wait('config', why);
-  const loaded = await loadSettings({
-    process: definition.name,
-    profile,
-    sections,
-    log,
-    waiting,
-    signal,
-    url: () => env().configUrl,
-  });
+  const beginWithFiles = definition.settings === 'files';
+  const url = () => env().configUrl;
+  const loaded = await loadSettings({ process: definition.name, profile, sections, log, waiting, signal, url, beginWithFiles });
   life.met('config');
   return loaded;
 }

@@ -28,6 +28,9 @@ export interface Limits {
   isDurable?: boolean;
 }
 
+/** For a connection's good-bye, ms. */
+const CLOSE_PATIENCE_MS = 2_000;
+
 /**
  * The database of one process: its own role, its own schema.
  *
@@ -101,8 +104,14 @@ export class Storage {
 
   /** End all connections. Transactions that are open are rolled back. */
   async close(): Promise<void> {
-    await this.listener.close();
-    if (this.db.isInitialized) await this.db.destroy();
+    const closed = async () => {
+      await this.listener.close();
+      if (this.db.isInitialized) await this.db.destroy();
+    };
+    // A server that hangs never answers the good-bye.
+    const late = new AbortController();
+    await Promise.race([closed(), rest(CLOSE_PATIENCE_MS, late.signal)]);
+    late.abort();
   }
 
   private open(): EntityManager | undefined {

@@ -13,6 +13,7 @@ import { outsideDatabase, startTestDatabase } from './database.js';
 
 export { startTestDatabase, type TestDatabase } from './database.js';
 
+/** Which processes a test needs, and what beside them. */
 export interface TestMeshOptions {
   processes: readonly ServiceDefinition[];
   /** Values that win over the files of config/. */

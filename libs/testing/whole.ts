@@ -21,6 +21,7 @@ export interface MeshEvent {
   seconds?: number;
 }
 
+/** How a whole mesh is started. */
 export interface WholeMeshOptions {
   /** `--unfold`, or `--fold a,b;c`; folded into one process by default. */
   fold?: string[];
