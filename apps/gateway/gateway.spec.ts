@@ -199,7 +199,7 @@ describe('forwarding', () => {
       'x-user': 'root',
       'x-user-id': '1',
       'x-priority': 'critical',
-      'x-deadline-ms': '9999999',
+      'x-deadline-ms': '1',
       'x-original-url': '/metrics',
     };
     const { text } = await get('/api/movies', { ...claims, ...trust, authorization: 'Bearer t', host: 'cinema.example' });
@@ -212,7 +212,7 @@ describe('forwarding', () => {
       'x-priority': 'normal',
     });
     for (const name of ['forwarded', 'x-real-ip', 'x-user', 'x-user-id', 'x-original-url']) expect(seen).not.toHaveProperty(name);
-    expect(Number(seen['x-deadline-ms'])).toBeLessThanOrEqual(3000);
+    expect(Number(seen['x-deadline-ms'])).toBeGreaterThan(1000);
   });
 
   it('keeps a trace that came, and begins one that did not', async () => {

@@ -1,6 +1,7 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Binaries, binaries } from './binaries.js';
 import { type Cluster, initialise, openCluster, password, removeCluster } from './cluster.js';
@@ -45,19 +46,24 @@ async function isFree(port: number): Promise<boolean> {
   return true;
 }
 
-async function anyPort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
+/**
+ * Where systems take no ports for outgoing connections from (Linux begins at 32768, others at 49152). From in there, a client that
+ * keeps knocking while nobody listens is one day connected to itself, and then holds the port against its server.
+ */
+const QUIET_PORTS = { from: 15_000, to: 32_000 };
+
+/** A free port for a server whose clients wait for it to come back. */
+export async function quietPort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(QUIET_PORTS.from, QUIET_PORTS.to);
+    if (await isFree(port)) return port;
+  }
 }
 
 async function choosePort({ dir }: Cluster): Promise<number> {
   const file = join(dir, 'port');
   const last = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
-  const port = last && (await isFree(last)) ? last : await anyPort();
+  const port = last && (await isFree(last)) ? last : await quietPort();
   writeFileSync(file, `${port}\n`);
   return port;
 }

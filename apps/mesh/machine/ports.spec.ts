@@ -1,5 +1,6 @@
 import { createServer, type AddressInfo } from 'node:net';
-import { freePort, isFree, listeningInodes, portOwner, portTaken, shorten } from './ports.js';
+import { quietPort } from '#postgres';
+import { isFree, listeningInodes, portOwner, portTaken, shorten } from './ports.js';
 
 describe('ports', () => {
   it('tells which process listens on a taken port', async () => {
@@ -15,7 +16,7 @@ describe('ports', () => {
   });
 
   it('finds one that is free', async () => {
-    expect(await isFree(await freePort(), '127.0.0.1')).toBe(true);
+    expect(await isFree(await quietPort(), '127.0.0.1')).toBe(true);
   });
 
   it('reads listeners only, on the right port only', () => {

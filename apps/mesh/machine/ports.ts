@@ -25,18 +25,6 @@ export function isFree(port: number, host?: string): Promise<boolean> {
   });
 }
 
-/** A port that nobody uses at this moment. */
-export function freePort(): Promise<number> {
-  return new Promise((done, fail) => {
-    const server = createServer();
-    server.once('error', fail);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => done(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
-
 /**
  * The sockets that listen on a port, from the text of /proc/net/tcp or tcp6.
  *

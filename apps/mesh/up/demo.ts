@@ -22,6 +22,15 @@ export interface DemoOptions {
   note: (text: string) => void;
 }
 
+/** The first page of films at the public door; undefined while the mesh starts. */
+export async function firstFilms(gateway: string): Promise<{ items: unknown[] } | undefined> {
+  try {
+    return await askJson<{ items: unknown[] }>(`${gateway}/api/movies?limit=1`);
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Brings the demonstration's films in by the public API, as anybody would, from a process of its own: what it needs of memory goes
  * with it. Once all are in, `demo.json` in the data folder remembers it.
@@ -41,16 +50,6 @@ export class Demo {
       return (JSON.parse(readFileSync(this.memory, 'utf8')) as { films: Films }).films;
     } catch {
       return undefined;
-    }
-  }
-
-  /** Whether at least one film can be read at the public door. */
-  async isReadable(): Promise<boolean> {
-    try {
-      const { items } = await askJson<{ items: unknown[] }>(`${this.options.gateway}/api/movies?limit=1`);
-      return items.length > 0;
-    } catch {
-      return false; // the mesh is starting: the caller asks again
     }
   }
 

@@ -6,7 +6,7 @@ import { Fleet } from '../supervise/fleet.js';
 import type { Standing } from '../supervise/group.js';
 import { ControlServer, type Controlled } from '../wire/control.js';
 import { Database } from './database.js';
-import { Demo, type Films } from './demo.js';
+import { Demo, type Films, firstFilms } from './demo.js';
 import { describeFold } from './fold.js';
 import type { Plan } from './plan.js';
 import { projects } from './projects.js';
@@ -126,7 +126,7 @@ export class Launcher implements Controlled {
 
   private async becomeReady() {
     this.films = this.demo?.finished;
-    while (!this.stopped && !(this.fleet.isReady && (await this.hasFilms()))) await pause(LOOK_MS);
+    while (!this.stopped && !(this.fleet.isReady && (await this.canBeRead()))) await pause(LOOK_MS);
     if (this.stopped) return;
     const { mesh } = this.runtime;
     this.screen.ready({
@@ -142,8 +142,10 @@ export class Launcher implements Controlled {
     this.show();
   }
 
-  private async hasFilms(): Promise<boolean> {
-    if (!this.demo || (await this.demo.isReadable())) return true;
+  /** Each process may be ready before the gateway knows of it: what counts is an answer at the public door. */
+  private async canBeRead(): Promise<boolean> {
+    const page = await firstFilms(this.runtime.mesh.gateway);
+    if (!page || !this.demo || page.items.length > 0) return page !== undefined;
     // What was imported once may have been removed since; importing again does no harm.
     this.demo.start();
     return false;

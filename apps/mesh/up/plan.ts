@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import type { Environment } from '#config';
+import { quietPort } from '#postgres';
 import type { HostSource } from '../supervise/group.js';
 import { parseFold, unfold, type Folding } from './fold.js';
-import { freePort, isFree, portOwner, portTaken } from '../machine/ports.js';
+import { isFree, portOwner, portTaken } from '../machine/ports.js';
 import { projects } from './projects.js';
 
 /** What `mesh up` was asked. */
@@ -54,7 +55,7 @@ export async function planOf(options: UpOptions, env: Environment, node: string)
   const configGiven = env.secret('CONFIG_URL');
   // Roles that a real product plays are not started.
   const here = processes.filter((name) => !(name === 'discovery' && consulGiven) && !(name === 'config' && configGiven));
-  const port = async (wanted: number) => wanted || (await freePort());
+  const port = async (wanted: number) => wanted || (await quietPort());
   const ports = {
     gateway: await port(options.port),
     config: await port(options.configPort),
