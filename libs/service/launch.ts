@@ -8,7 +8,7 @@ import { type Application, standUp } from './application.js';
 import type { ProcessState, ServiceDefinition } from './definition.js';
 import { HttpServer, nothingHere } from './http/server.js';
 import { Life } from './life.js';
-import { instanceId, openParts, type Parts } from './parts.js';
+import { freeSlot, instanceId, openParts, type Parts } from './parts.js';
 import { ServiceConfig } from './sections.js';
 
 /** What a launch may have otherwise than the environment says. */
@@ -163,9 +163,15 @@ class Launch implements Running {
 
   private async register(port: number) {
     const { name, routes = [], tags = [] } = this.definition;
-    const { slot } = this.life;
     const env = this.env();
     this.life.wait('discovery', `discovery at ${env.consulUrl}`);
+    const stopped = new Promise<never>((_, reject) =>
+      this.stopping.signal.addEventListener('abort', () => reject(new Error('stopped'))),
+    );
+    const { discovery } = this.parts!;
+    await Promise.race([discovery.ready(name), stopped]);
+    const slot = freeSlot(name, this.life.slot, discovery.instances(name));
+    this.life.slot = slot;
     const self = {
       id: instanceId(name, slot),
       name,
@@ -176,10 +182,7 @@ class Launch implements Running {
       check: { path: '/health/ready' },
     };
     this.registered = true;
-    const aborted = new Promise<never>((_, reject) =>
-      this.stopping.signal.addEventListener('abort', () => reject(new Error('stopped'))),
-    );
-    await Promise.race([this.parts!.discovery.register(self), aborted]);
+    await Promise.race([discovery.register(self), stopped]);
     this.life.met('discovery');
   }
 

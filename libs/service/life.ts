@@ -9,7 +9,7 @@ export class Life {
 
   constructor(
     readonly name: string,
-    readonly slot: number,
+    public slot: number,
     private readonly report: (state: ProcessState) => void = () => undefined,
   ) {}
 

@@ -5,7 +5,7 @@ import { Breakers, BreakerConfig } from '#breaker';
 import { BusConfig } from '#bus';
 import { Client, ClientConfig } from '#client';
 import { type Environment, loadSettings, type SectionClass, type Settings } from '#config';
-import { Discovery, DiscoveryConfig } from '#discovery';
+import { Discovery, DiscoveryConfig, type Instance } from '#discovery';
 import type { Log } from '#log';
 import { Metrics } from '#metrics';
 import { OutboxConfig, outboxTables } from '#outbox';
@@ -131,3 +131,23 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
 
 /** An instance's id is the same after a restart, so that the restart replaces it. */
 export const instanceId = (name: string, slot: number): string => `${name}-${hostname().replace(/[^\w.-]/g, '-')}-${slot}`;
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'; // somebody else's, but alive
+  }
+}
+
+/**
+ * The slot to register under. What an ended process left is replaced; a living process of this host keeps its slot, and one started
+ * beside it by hand takes the next.
+ */
+export function freeSlot(name: string, wanted: number, known: readonly Pick<Instance, 'id' | 'meta'>[]): number {
+  const held = known.filter(({ meta }) => Number(meta.pid) !== process.pid && isAlive(Number(meta.pid)));
+  let slot = wanted;
+  while (held.some(({ id }) => id === instanceId(name, slot))) slot++;
+  return slot;
+}
