@@ -35,7 +35,7 @@ class Workshop {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    for (const input of [child.stdout!, child.stderr!]) createInterface({ input }).on('line', (line) => this.lines.push(line));
+    for (const input of [child.stdout, child.stderr]) createInterface({ input }).on('line', (line) => this.lines.push(line));
     this.children.push(child);
     return child;
   }

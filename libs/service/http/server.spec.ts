@@ -1,4 +1,6 @@
 import { Agent, get, type IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { context } from '#context';
 import { HttpServer } from './server.js';
@@ -66,6 +68,19 @@ describe('the server of a process', () => {
     expect((await closing).text).toBe('done');
     await expect(ask(port)).rejects.toThrow(/ECONNREFUSED/);
     agent.destroy();
+  });
+
+  it('answers a request that was on its way on a connection that looked idle', async () => {
+    http.serve((_req, res) => res.end('done'));
+    const socket = connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    await sleep(20);
+    const closing = http.close(1000);
+    await sleep(20);
+    socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 [\s\S]*connection: close/i);
+    expect(await closing).toBe(0);
   });
 
   it('cuts what does not finish in time, and counts it', async () => {

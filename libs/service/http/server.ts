@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Server as NetServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { context, contextFromHeaders, runWith } from '#context';
 import { notReady } from '#health';
 import { Problem, PROBLEM_JSON, problemBody } from '#problem';
@@ -10,6 +11,10 @@ export type Listener = (req: IncomingMessage, res: ServerResponse) => boolean;
 // A body larger than the limit is refused on its announced size, and the rest of an unannounced one is not read.
 const MAX_HEADERS_COUNT = 100;
 const CONNECTIONS_CHECK_MS = 1000;
+/** How long a connection that looks idle is still listened to once the server takes no more, ms: some round trips. */
+const LINGER_MS = 250;
+/** For the last bytes to leave the socket's buffer, ms. */
+const FLUSH_MS = 100;
 
 /**
  * The HTTP server of a process. It listens from the first moment: until the process can work it answers `/health/live` itself and
@@ -60,19 +65,29 @@ export class HttpServer {
     this.draining = true;
   }
 
-  /** Take no more connections, wait for what is under way, at most `timeoutMs`, then cut the rest. @returns how many were cut */
+  /**
+   * Take no more connections, wait for what is under way, at most `timeoutMs`, then cut the rest.
+   *
+   * A request may be on its way on a connection that looks idle, and closing that would cut it unread. So the listener is closed
+   * without the connections (Node's own `close` takes both), and they are served for a moment longer, each for one last answer.
+   *
+   * @returns how many requests were cut
+   */
   async close(timeoutMs: number): Promise<number> {
     this.draining = true;
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
+    const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.server, () => resolve()));
+    const endsAt = Date.now() + timeoutMs;
+    await sleep(Math.min(LINGER_MS, timeoutMs));
+    const late = new AbortController();
     const quiet = new Promise<void>((resolve) => (this.active === 0 ? resolve() : (this.idle = resolve)));
-    await Promise.race([quiet, late]);
-    clearTimeout(timer);
+    await Promise.race([quiet, sleep(Math.max(0, endsAt - Date.now()), undefined, { signal: late.signal })]).catch(
+      () => undefined,
+    );
+    late.abort();
     const cut = this.active;
-    this.server.closeIdleConnections();
+    this.server.close(); // ends Node's own timers, and the connections that are idle now
     // The last answer may still be on its way out of the socket's buffer.
-    if (cut === 0) await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 100).unref())]);
+    if (cut === 0) await Promise.race([closed, sleep(FLUSH_MS, undefined, { ref: false })]);
     this.server.closeAllConnections();
     await closed;
     return cut;
