@@ -30,6 +30,7 @@ function listener(app: INestApplication, server: Server): Listener {
   return new Front({ client, discovery, pages, log, metrics, config, publicUrl }).listener;
 }
 
+/** The only public door: finds the service of a route by its tag, and passes requests on. */
 export const Gateway = service({ name: 'gateway', sections: [GatewayConfig], door: { port: PORT, listener } });
 
 await serve(import.meta, Gateway);

@@ -4,6 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { projectRoot } from '#config';
 import { until } from '#testing';
 
@@ -85,6 +86,7 @@ describe('npm run dev', () => {
     shop = new Workshop();
     shop.start('dev', '--port', '0', '--config-port', '0', '--discovery-port', '0', '--no-demo');
     await until('it is ready', () => shop.said(/ready after/), 50_000);
+    await sleep(3000); // nobody edits sooner, and it makes ready for the first edit meanwhile
   }, 60_000);
   afterAll(() => shop.end(), 30_000);
 
@@ -93,7 +95,7 @@ describe('npm run dev', () => {
       shop.edit(QUERY, answering(word));
       const live = async () => (await answer('/api/movies/probe/word'))?.includes(word) ?? false;
       expect(await until(`${word} is answered`, live, 20_000)).toBeLessThan(2000);
-      await until('it said so', () => shop.said(/started anew after/), 5000);
+      await until('it said so', () => shop.said(/changed: live after/), 5000);
     }
   }, 60_000);
 

@@ -33,7 +33,7 @@ export async function keepUp(launcher: Launcher, { source }: Plan, { root }: Env
       types.start();
       if (names.length === 0) return;
       const seconds = ((Date.now() - startedAtMs) / 1000).toFixed(1);
-      screen.note(failures.length ? `the new code cannot be loaded, the old goes on: ${failures.join('; ')}` : `${describe(files)}: started anew after ${seconds} s`); // prettier-ignore
+      screen.note(failures.length ? `the new code cannot be loaded, the old goes on: ${failures.join('; ')}` : `${describe(files)}: live after ${seconds} s`); // prettier-ignore
     },
   });
   types.start();

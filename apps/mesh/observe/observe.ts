@@ -149,12 +149,15 @@ function merge(known: InstanceView[], found: InstanceView): InstanceView[] {
   return known;
 }
 
+const SILENT = new Set<InstanceView['state']>(['loading', 'failed', 'restarting', 'elsewhere', 'stopped']);
+
 /** Asks the instance itself. */
 async function lookAt(instance: InstanceView): Promise<InstanceView> {
   const { pid } = instance;
   const url = instance.innerUrl ?? instance.url;
   const memoryMb = pid === undefined ? undefined : memoryOf(pid);
-  if (!url) return { ...instance, memoryMb };
+  // Where the launcher knows that nobody answers, a registration that is still there is not asked.
+  if (!url || SILENT.has(instance.state)) return { ...instance, memoryMb };
   const [info, ready] = await Promise.all([
     askJson<{ version: string; config: { revision: string } }>(`${url}/info`, { timeoutMs: PATIENCE_MS }).catch(() => undefined),
     ask(`${url}/health/ready`, { timeoutMs: PATIENCE_MS }).catch((error: NodeJS.ErrnoException) => error),

@@ -17,6 +17,9 @@ const MOST_INSTANCES = 16;
 /** The longest of the random pauses of a shuffled start, ms. */
 const SHUFFLE_PAUSE_MS = 200;
 
+/** For new code to be ready; one that waits for something else must not hold up the next edit, ms. */
+const RENEWED_MS = 5000;
+
 /** What a fleet is made of. */
 export interface FleetOptions {
   /** The groups: each inner list shares a Node process. */
@@ -118,8 +121,8 @@ export class Fleet {
   }
 
   /**
-   * Replaces the Node processes of these processes by new ones with the code as it is now. The old ones serve until the new code is
-   * loaded, and go on when it cannot be.
+   * Replaces the Node processes of these processes by new ones with the code as it is now, and waits until they are ready. The old
+   * ones serve until the new code is loaded, and go on when it cannot be.
    *
    * @returns a sentence for each process whose code could not be loaded
    */
@@ -142,6 +145,8 @@ export class Fleet {
     await old.end();
     this.groups.splice(this.groups.indexOf(old), 1, next);
     next.launch();
+    // What comes next would take the processor from what is being waited for.
+    await Promise.race([next.ready, pause(RENEWED_MS, undefined, { ref: false })]);
     this.keepSpare();
     return [];
   }

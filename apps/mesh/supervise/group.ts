@@ -60,6 +60,7 @@ export class Group {
   private readonly wanted: Set<string>;
   private readonly waiting: { names: Set<string>; done: () => void }[] = [];
   private readonly loading = Promise.withResolvers<string[]>();
+  private readonly standing = Promise.withResolvers<void>();
   private child?: ChildProcess;
   private launched = false;
   private stopping = false;
@@ -95,6 +96,11 @@ export class Group {
   /** Resolves when the code is loaded, with a sentence for each process whose code could not be. */
   get loaded(): Promise<string[]> {
     return this.loading.promise;
+  }
+
+  /** Resolves when all are ready for the first time. */
+  get ready(): Promise<void> {
+    return this.standing.promise;
   }
 
   /**
@@ -188,7 +194,9 @@ export class Group {
         const { name, state, waitingFor, url } = word.state;
         if (!this.wanted.has(name) && state !== 'stopping') return;
         this.stand(name, { state, waitingFor, url });
-        if (this.isReady) this.backoff.ready(Date.now());
+        if (!this.isReady) return;
+        this.backoff.ready(Date.now());
+        this.standing.resolve();
         return;
       }
       case 'failed':

@@ -1,15 +1,32 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { startWholeMesh } from '#testing';
 
-// Each run launches the processes in an order and at moments of its own; readiness is proven by an answer to a read.
-const boot = async (fold: string[]) => {
-  const mesh = await startWholeMesh({ fold: ['--shuffle', '--no-demo', ...fold] });
-  const { status } = await mesh.http('GET', '/api/movies?limit=1');
-  await mesh.stop();
-  expect(status).toBe(200);
-};
-
+// The processes are launched in an order and at moments that differ each time; readiness is proven by an answer to a read.
 describe('the order of the boot', () => {
-  it.each(Array.from({ length: 20 }, (_, n) => n + 1))('does not matter in one process (%i of 20)', () => boot([]), 90_000);
+  let dataDir: string;
+  beforeAll(() => (dataDir = mkdtempSync(join(tmpdir(), 'cinemanzana-order-'))));
 
-  it.each([1, 2])('does not matter with a process for each (%i of 2)', () => boot(['--unfold']), 90_000);
+  const boot = async (fold: string[] = []) => {
+    const mesh = await startWholeMesh({ dataDir, fold: ['--shuffle', '--no-demo', ...fold] });
+    const { status } = await mesh.http('GET', '/api/movies?limit=1');
+    await mesh.stop();
+    expect(status).toBe(200);
+    return mesh;
+  };
+  afterAll(async () => {
+    // The command knows where data are that had to live outside of the folder.
+    const mesh = await boot();
+    await mesh.mesh('reset', '--yes');
+    rmSync(dataDir, { recursive: true, force: true });
+  }, 90_000);
+
+  it.each(Array.from({ length: 20 }, (_, n) => n + 1))(
+    'does not matter in one process (%i of 20)',
+    async () => void (await boot()),
+    90_000,
+  );
+
+  it.each([1, 2])('does not matter with a process for each (%i of 2)', async () => void (await boot(['--unfold'])), 90_000);
 });
