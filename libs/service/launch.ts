@@ -24,6 +24,8 @@ export interface LaunchOptions {
   port?: number;
   /** Which of several instances on this host. */
   slot?: number;
+  /** Started by hand: a living process of its name keeps its slot, and this one takes the next. A launcher gives slots itself. */
+  alone?: boolean;
   /** Stay out of discovery: for tests of one process. */
   unregistered?: boolean;
   /** True for the first service of a Node process: its metrics then include the process's own. */
@@ -169,9 +171,11 @@ class Launch implements Running {
       this.stopping.signal.addEventListener('abort', () => reject(new Error('stopped'))),
     );
     const { discovery } = this.parts!;
-    await Promise.race([discovery.ready(name), stopped]);
-    const slot = freeSlot(name, this.life.slot, discovery.instances(name));
-    this.life.slot = slot;
+    if (this.options.alone) {
+      await Promise.race([discovery.ready(name), stopped]);
+      this.life.slot = freeSlot(name, this.life.slot, discovery.instances(name));
+    }
+    const { slot } = this.life;
     const self = {
       id: instanceId(name, slot),
       name,

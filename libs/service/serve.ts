@@ -34,7 +34,7 @@ export async function serve(meta: ImportMeta, definition: ServiceDefinition): Pr
     void end(1);
   });
   try {
-    const running = await launch(definition, { log, port: env.port, ofNode: true, report: sayTo(log) });
+    const running = await launch(definition, { log, port: env.port, ofNode: true, alone: true, report: sayTo(log) });
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void running.close().then(() => end(0)));
     await running.ready;
   } catch (error) {
