@@ -86,12 +86,12 @@ describe('npm run dev', () => {
     shop = new Workshop();
     shop.start('dev', '--port', '0', '--config-port', '0', '--discovery-port', '0', '--no-demo');
     await until('it is ready', () => shop.said(/ready after/), 50_000);
-    await sleep(3000); // nobody edits sooner, and it makes ready for the first edit meanwhile
   }, 60_000);
   afterAll(() => shop.end(), 30_000);
 
   it('has an edit live within 2 s, and the next one too', async () => {
     for (const word of ['persimmon', 'quince']) {
+      await sleep(4000); // nobody edits sooner, and it makes ready for the next edit meanwhile
       shop.edit(QUERY, answering(word));
       const live = async () => (await answer('/api/movies/probe/word'))?.includes(word) ?? false;
       expect(await until(`${word} is answered`, live, 20_000)).toBeLessThan(2000);
