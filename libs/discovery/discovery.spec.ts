@@ -145,6 +145,19 @@ describe('a registry that', () => {
     expect(registry.asked.length).toBeGreaterThanOrEqual(4);
   });
 
+  it('is slow to register is told to forget only once it has', async () => {
+    const done: string[] = [];
+    await meet((url, _times, res) => {
+      const what = /service\/(register|deregister)/.exec(url)?.[1];
+      if (!what) return void answer(res, []);
+      setTimeout(() => (done.push(what), res.end()), what === 'register' ? 100 : 0);
+    });
+    void discovery.register(SELF);
+    while (!registry.asked.some(({ url }) => url.includes('service/register'))) await sleep(2);
+    await discovery.deregister();
+    expect(done).toEqual(['deregister', 'register', 'deregister']);
+  });
+
   it('is none empties nothing', async () => {
     await meet((_url, times, res) => {
       if (times === 1) answer(res, [row('a')]);

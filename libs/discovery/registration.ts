@@ -26,6 +26,8 @@ export class Registration {
   private self?: Self;
   private registered = false;
   private stopped = new AbortController();
+  /** Settles when nothing of what we tell the registry is on its way any more. */
+  private telling: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly consul: Consul,
@@ -43,7 +45,7 @@ export class Registration {
     // registers when it is ready, so its new life begins well.
     await this.repeat(async () => {
       await this.forget(self.id);
-      await this.put(self);
+      if (!signal.aborted) await this.put(self);
     }, signal);
     this.registered = !signal.aborted;
     if (this.registered) this.log.info('registered', { id: self.id, address: self.address, port: self.port });
@@ -63,6 +65,8 @@ export class Registration {
     this.stop();
     if (!self) return;
     this.self = undefined;
+    // A registration on its way would arrive after this, and stay.
+    await this.telling;
     await this.forget(self.id);
   }
 
@@ -96,7 +100,12 @@ export class Registration {
     await heard(this.consul.agent.service.register(this.limited(registration)));
   }
 
-  private async repeat(act: () => Promise<void>, signal: AbortSignal) {
+  private repeat(act: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    this.telling = this.untilDone(act, signal);
+    return this.telling;
+  }
+
+  private async untilDone(act: () => Promise<void>, signal: AbortSignal) {
     for (let failures = 1; !signal.aborted; failures++) {
       try {
         return await act();
