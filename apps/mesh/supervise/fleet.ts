@@ -34,6 +34,8 @@ export class Fleet {
   private readonly groups: Group[];
   /** Whoever has taken a process over, by the process's name. */
   private readonly taken = new Set<string>();
+  /** Groups that are about to be others. */
+  private readonly leaving = new Set<Group>();
   private spare?: ChildProcess;
   private launched = false;
   private draining = false;
@@ -117,7 +119,9 @@ export class Fleet {
 
   /** Runs here again what was given away. */
   takeBack(name: string): void {
-    if (this.taken.delete(name) && !this.draining) this.groupOf(name).resume([name]);
+    if (!this.taken.delete(name) || this.draining) return;
+    const group = this.groupOf(name);
+    if (!this.leaving.has(group)) group.resume([name]); // else the one that comes will run it
   }
 
   /**
@@ -134,16 +138,19 @@ export class Fleet {
   private async replace(old: Group): Promise<string[]> {
     const { seats, slot } = old.options;
     const next = this.group(seats, slot);
-    if (slot === 0) next.leaveOut(old.names.filter((name) => this.taken.has(name)));
     next.start(this.takeSpare());
     const failures = await next.loaded;
     if (failures.length > 0 || this.draining) {
       next.kill();
       return failures;
     }
+    this.leaving.add(old);
     await old.close(old.names, { hurry: true });
     await old.end();
+    this.leaving.delete(old);
     this.groups.splice(this.groups.indexOf(old), 1, next);
+    // Not before: it may have been taken over while the code was loaded.
+    if (slot === 0) next.leaveOut(old.names.filter((name) => this.taken.has(name)));
     next.launch();
     // What comes next would take the processor from what is being waited for.
     await Promise.race([next.ready, pause(RENEWED_MS, undefined, { ref: false })]);
