@@ -1,12 +1,11 @@
 import { Controller, Get, Module, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { exportJWK, exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import request from 'supertest';
-import { Allow, authProviders, currentCaller, developmentIssuer, Public } from '#auth';
-import type { Environment } from '#config';
+import { Allow, AllowClients, authProviders, currentCaller, Public } from '#auth';
 import { newContext, runWith } from '#context';
 import { toProblem } from '#problem';
+import { FORGERIES, forger, type Forger } from '#testing';
 
 @Controller()
 class Doors {
@@ -16,36 +15,19 @@ class Doors {
   @Post('staff') @Allow('manager', 'chain-admin') staff() {
     return currentCaller();
   }
+  @Post('inner') @AllowClients('oauth') inner() {
+    return currentCaller();
+  }
   @Get('forgotten') forgotten() {
     return 'must not be seen';
   }
 }
 
-const issuer = 'urn:cinemanzana:dev';
-let app: NestFastifyApplication, keys: Awaited<ReturnType<typeof generateKeyPair>>;
-
-const token = (
-  claims: object = {},
-  { key = keys.privateKey, typ = 'at+jwt', alg = 'ES256', ...over }: Record<string, never> | Record<string, unknown> = {},
-) =>
-  new SignJWT({ roles: ['manager'], client_id: 'web', ...claims })
-    .setProtectedHeader({ alg: alg as string, typ: typ as string })
-    .setIssuer((over.iss as string) ?? issuer)
-    .setAudience((over.aud as string) ?? 'cinemanzana')
-    .setSubject('u1')
-    .setIssuedAt()
-    .setExpirationTime((over.exp as string | number) ?? '5m')
-    .sign(key as CryptoKey);
+let app: NestFastifyApplication, mint: Forger;
 
 beforeAll(async () => {
-  keys = await generateKeyPair('ES256', { extractable: true });
-  const trusted = {
-    issuer,
-    audience: 'cinemanzana',
-    algorithms: ['ES256' as const],
-    publicKey: await exportSPKI(keys.publicKey),
-  };
-  @Module({ controllers: [Doors], providers: authProviders(trusted) })
+  mint = await forger();
+  @Module({ controllers: [Doors], providers: authProviders(mint.issuer) })
   class Root {}
   const adapter = new FastifyAdapter();
   app = await NestFactory.create<NestFastifyApplication>(Root, adapter, { logger: false });
@@ -64,8 +46,8 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-const post = (bearer?: string) => {
-  const call = request(app.getHttpServer()).post('/staff');
+const post = (bearer?: string, path = '/staff') => {
+  const call = request(app.getHttpServer()).post(path);
   return bearer === undefined ? call : call.set('authorization', `Bearer ${bearer}`);
 };
 
@@ -73,60 +55,49 @@ describe('a route', () => {
   it('is closed unless it says otherwise', async () => {
     await request(app.getHttpServer()).get('/open').expect(200, 'open');
     await request(app.getHttpServer()).get('/forgotten').expect(401);
-    await request(app.getHttpServer())
-      .get('/forgotten')
-      .set('authorization', `Bearer ${await token()}`)
-      .expect(403);
+    const bearer = `Bearer ${await mint.token()}`;
+    await request(app.getHttpServer()).get('/forgotten').set('authorization', bearer).expect(403);
   });
 
   it('knows who is calling, by role', async () => {
-    const { body } = await post(await token()).expect(201);
-    expect(body).toEqual({ id: 'u1', roles: ['manager'], client: 'web' });
-    const { headers } = await post(await token({ roles: ['customer'] })).expect(403);
+    const { body } = await post(await mint.token()).expect(201);
+    expect(body).toEqual({ id: 'u1', roles: ['manager'], client: 'web', sessionId: 's1' });
+    const { headers } = await post(await mint.token({ roles: ['customer'] })).expect(403);
     expect(headers['www-authenticate']).toContain('insufficient_scope');
     expect((await post().expect(401)).headers['www-authenticate']).toBe('Bearer realm="cinemanzana"');
   });
 
-  it.each([
-    ['signed by another key', async () => token({}, { key: (await generateKeyPair('ES256')).privateKey })],
-    ['of another issuer', () => token({}, { iss: 'urn:else' })],
-    ['for another audience', () => token({}, { aud: 'else' })],
-    ['expired beyond the tolerance', () => token({}, { exp: Math.floor(Date.now() / 1000) - 31 })],
-    ['of another kind', () => token({}, { typ: 'JWT' })],
-    [
-      'signed with the public key as a secret',
-      async () => token({}, { alg: 'HS256', key: new TextEncoder().encode(await exportSPKI(keys.publicKey)) }),
-    ],
-    [
-      'without a signature',
-      async () => new UnsecuredJWT({ sub: 'u1', roles: ['manager'] }).setIssuer(issuer).setAudience('cinemanzana').encode(),
-    ],
-    [
-      'tampered with',
-      async () =>
-        (await token()).replace(
-          /\.([^.]+)\./,
-          (_, body: string) =>
-            `.${Buffer.from(Buffer.from(body, 'base64url').toString().replace('u1', 'u2')).toString('base64url')}.`,
-        ),
-    ],
-    ['that is no token', () => Promise.resolve('nonsense')],
-  ])('refuses a token %s', async (_, make) => {
-    const { headers } = await post(await make()).expect(401);
+  it('is open to the client it names, speaking for itself', async () => {
+    await post(await mint.token({ sub: 'oauth', client_id: 'oauth', roles: [] }), '/inner').expect(201);
+    await post(await mint.token({ sub: 'oauth', client_id: 'web', roles: [] }), '/inner').expect(403);
+    await post(await mint.token({ sub: 'u1', client_id: 'oauth', roles: ['manager'] }), '/inner').expect(403);
+    await post(await mint.token({ sub: 'movie-query', client_id: 'movie-query', roles: [] }), '/inner').expect(403);
+  });
+
+  it.each(FORGERIES)('refuses a token %s', async (_, forge) => {
+    const asked = mint.asked();
+    const { headers } = await post(await forge(mint)).expect(401);
     expect(headers['www-authenticate']).toContain('invalid_token');
+    expect(mint.asked() - asked).toBeLessThanOrEqual(1); // for a key, and nothing else
   });
 
   it('forgives a clock 20 s off', async () => {
-    await post(await token({}, { exp: Math.floor(Date.now() / 1000) - 20 })).expect(201);
+    await post(await mint.token({}, { exp: Math.floor(Date.now() / 1000) - 20 })).expect(201);
   });
-});
 
-describe('the development token', () => {
-  it('is trusted by the dev profile on the embedded database alone', async () => {
-    const runtime = { devToken: { publicJwk: await exportJWK(keys.publicKey), token: '' } };
-    const env = (over: object) => ({ profile: 'dev', databaseIsEmbedded: true, runtime, ...over }) as unknown as Environment;
-    expect(developmentIssuer(env({}))?.publicKey).toBe(`${(await exportSPKI(keys.publicKey)).trim()}\n`);
-    expect(developmentIssuer(env({ profile: 'production' }))).toBeUndefined();
-    expect(developmentIssuer(env({ databaseIsEmbedded: false }))).toBeUndefined();
+  it('refuses what was revoked: by session, by grant, by itself', async () => {
+    for (const id of ['sid:s9', 'gid:g9', 'jti:t9']) mint.revoked.add(id);
+    await post(await mint.token({ sid: 's9' })).expect(401);
+    await post(await mint.token({ gid: 'g9' })).expect(401);
+    const { body } = await post(await mint.token({ jti: 't9' })).expect(401);
+    expect((body as { detail: string }).detail).toContain('session is over');
+    await post(await mint.token({ sid: 't9', gid: 's9', jti: 'g9' })).expect(201);
+  });
+
+  it('is 503 while nobody can say whether a token is good', async () => {
+    mint.isAway = true;
+    const { headers } = await post(await mint.token({}, { kid: 'k-new' })).expect(503);
+    expect(headers['retry-after']).toBe('1');
+    mint.isAway = false;
   });
 });

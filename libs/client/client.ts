@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Breakers } from '#breaker';
-import { context, type Context, contextHeaders, newContext } from '#context';
+import { context, type Context, contextHeaders, newContext, runWithout } from '#context';
 import type { Log } from '#log';
 import type { Counter, Metrics } from '#metrics';
 import { fromProblemBody, Problem } from '#problem';
 import { type Exchange, TryFailure } from './exchange.js';
+import { type Granted, Identity } from './identity/identity.js';
 import { Fleet, type Registry } from './fleet.js';
 import { endToEnd, hasBody, isIdempotent, type Outgoing, readWhole, tooLarge, Upload } from './request.js';
 import { passOn } from './response.js';
@@ -12,6 +13,7 @@ import { ClientConfig } from './settings.js';
 import { Tries } from './tries.js';
 
 export { ClientConfig } from './settings.js';
+export type { Registry } from './fleet.js';
 export type { BalancerName } from './balance.js';
 export { endToEnd, hasBody } from './request.js';
 
@@ -24,6 +26,10 @@ export interface Call {
   headers?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   body?: unknown;
+  /** Sent as a form, in place of a body. */
+  form?: Readonly<Record<string, string>>;
+  /** Do not say who we are: for what is open to everyone, and for what our identity itself stands on. */
+  isAnonymous?: boolean;
   /** To the head of the answer, ms, for each try; the breaker's setting without. */
   timeoutMs?: number;
 }
@@ -58,37 +64,59 @@ interface ClientParts {
   log: Log;
   metrics: Metrics;
   config: ClientConfig;
+  /** Who this process is to the services it calls, and its secret as it is now; without one it calls as nobody. */
+  self?: { id: string; secret: () => string | undefined };
 }
+
+/** Where a client gets its token. */
+const ISSUER = { service: 'oauth', path: '/oauth/token' } as const;
 
 /** Calls other services by their names: picks an instance, keeps the deadline, retries, goes through the breaker, carries the context. */
 export class Client {
   private readonly fleets = new Map<string, Fleet>();
   private readonly stopWatching: () => void;
+  private readonly identity?: Identity;
   private readonly retries: Counter<'service' | 'reason'>;
   private readonly ejections: Counter<'service'>;
 
   constructor(private readonly parts: ClientParts) {
     this.retries = parts.metrics.counter('client_retries_total', 'Tries after the first', ['service', 'reason']);
     this.ejections = parts.metrics.counter('client_ejections_total', 'Instances that got no requests for a while', ['service']);
+    if (parts.self) this.identity = new Identity({ ...parts.self, grant: (basic) => this.grant(basic) });
     // Connections to an instance that is gone are let go even when nobody calls.
     this.stopWatching = parts.discovery.onChange((service) => this.fleets.get(service)?.sync());
   }
 
   /**
-   * Call a service and read its answer.
+   * Call a service and read its answer. Unless told otherwise the call says which process makes it, by an access token of its own.
    *
    * @throws the remote's own Problem when it answers 400 or more
-   * @throws Problem `no-instance` (503), `timeout` (504), `upstream-lost` (502), `breaker-open` (503), `bulkhead-full` (503)
+   * @throws Problem `no-instance` (503), `timeout` (504), `upstream-lost` (502), `breaker-open` (503), `bulkhead-full` (503),
+   *   `issuer-unavailable` (503) when there is no token to be had
    */
   async call<T = unknown>(service: string, call: Call): Promise<Reply<T>> {
+    const isOurs = !call.isAnonymous && call.headers?.authorization === undefined;
+    const token = isOurs ? await runWithout(() => this.identity?.bearer()) : undefined;
+    try {
+      return await this.exchange(service, call, token);
+    } catch (error) {
+      // Refused before anything was done: the issuer may have other keys by now.
+      if (token === undefined || !(error instanceof Problem) || error.status !== 401) throw error;
+      this.identity!.forget(token);
+      return this.exchange(service, call, await runWithout(() => this.identity!.bearer()));
+    }
+  }
+
+  private async exchange<T>(service: string, call: Call, token?: string): Promise<Reply<T>> {
     const { config } = this.parts;
     const now = context() ?? newContext();
     const deadlineAt = now.deadlineAt ?? Date.now() + Math.max(config.deadlineMs, call.timeoutMs ?? 0);
-    const body = call.body === undefined ? null : JSON.stringify(call.body);
+    const { body, type } = bodyOf(call);
+    const own = { accept: 'application/json', ...type, ...(token ? { authorization: `Bearer ${token}` } : {}), ...call.headers };
     const outgoing: Outgoing = {
       method: call.method,
       path: call.path + queryOf(call.query),
-      headers: headersOf({ ...now, deadlineAt }, { accept: 'application/json', ...jsonHeaders(body), ...call.headers }),
+      headers: headersOf({ ...now, deadlineAt }, own),
       body,
       timeoutMs: call.timeoutMs,
       deadlineAt,
@@ -100,6 +128,12 @@ export class Client {
     });
     if (status >= 400) throw remoteProblem(status, headers, text);
     return { status, headers, body: parsed(headers, text) as T };
+  }
+
+  private async grant(authorization: string): Promise<Granted> {
+    const form = { grant_type: 'client_credentials' };
+    const call = { method: 'POST', path: ISSUER.path, form, headers: { authorization }, isAnonymous: true } as const;
+    return (await this.call<Granted>(ISSUER.service, call)).body;
   }
 
   /**
@@ -216,8 +250,11 @@ function queryOf(query: Call['query']): string {
   return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs).toString()}`;
 }
 
-const jsonHeaders = (body: string | null): Record<string, string> =>
-  body === null ? {} : { 'content-type': 'application/json' };
+function bodyOf({ body, form }: Call): { body: string | null; type: Record<string, string> } {
+  if (form) return { body: new URLSearchParams(form).toString(), type: { 'content-type': 'application/x-www-form-urlencoded' } };
+  if (body === undefined) return { body: null, type: {} };
+  return { body: JSON.stringify(body), type: { 'content-type': 'application/json' } };
+}
 
 const headersOf = (now: Context, own: Readonly<Record<string, string>> = {}): string[] =>
   Object.entries({ ...own, ...contextHeaders(now) }).flat();

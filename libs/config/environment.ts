@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readSecret } from './secrets.js';
 
 /** What the launcher of a running mesh leaves in `<data>/mesh.json`, so that a process started alone finds it. */
 export interface RuntimeFile {
@@ -12,8 +13,6 @@ export interface RuntimeFile {
   profile: string;
   /** Only while the embedded PostgreSQL runs: its address, without a user. */
   database?: { url: string };
-  /** Only with the embedded PostgreSQL in the dev profile: what development tokens are verified with. */
-  devToken?: { publicJwk: Record<string, unknown>; token: string };
 }
 
 /** The addresses and switches a process is given from outside; read nowhere else. */
@@ -33,7 +32,8 @@ export interface Environment {
   address?: string;
   /** Which of several instances on this host: 0, 1, … */
   slot: number;
-  publicUrl?: string;
+  /** What the outside calls the gateway, without a slash at its end: issuer and links are made of it. */
+  publicUrl: string;
   /** The database server, without a process's own user; undefined while there is none. */
   databaseUrl?: string;
   /** True when that server is the one that comes with this project. */
@@ -44,7 +44,7 @@ export interface Environment {
   runtime?: RuntimeFile;
   /** The terminal wants no colours. */
   noColor: boolean;
-  /** A secret by its name: `NAME`, or what the file in `NAME_FILE` holds now. @throws Error when that file cannot be read */
+  /** A secret by its name: `NAME`, what the file in `NAME_FILE` holds now, or `<data>/secrets/name`. @throws Error when that file cannot be read */
   secret(name: string): string | undefined;
 }
 
@@ -53,16 +53,6 @@ function readRuntime(dataDir: string): RuntimeFile | undefined {
     return JSON.parse(readFileSync(join(dataDir, 'mesh.json'), 'utf8')) as RuntimeFile;
   } catch {
     return undefined;
-  }
-}
-
-function secretFrom(env: NodeJS.ProcessEnv, name: string): string | undefined {
-  const file = env[`${name}_FILE`];
-  if (!file) return env[name] || undefined;
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    throw new Error(`${name}_FILE names ${file}, which cannot be read: ${(error as Error).message}`, { cause: error });
   }
 }
 
@@ -82,7 +72,7 @@ const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), '
 export function environment(env: NodeJS.ProcessEnv = process.env): Environment {
   const dataDir = env.MESH_DATA || join(projectRoot, '.data');
   const runtime = readRuntime(dataDir);
-  const given = secretFrom(env, 'DATABASE_URL');
+  const given = readSecret(env, undefined, 'DATABASE_URL');
   return {
     root: projectRoot,
     version,
@@ -92,13 +82,13 @@ export function environment(env: NodeJS.ProcessEnv = process.env): Environment {
     bind: env.MESH_BIND || '127.0.0.1',
     address: env.MESH_ADDRESS || undefined,
     slot: wholeNumber(env, 'MESH_SLOT') ?? 0,
-    publicUrl: env.PUBLIC_URL || runtime?.gateway,
+    publicUrl: (env.PUBLIC_URL || runtime?.gateway || 'http://localhost:8080').replace(/\/+$/, ''),
     databaseUrl: given ?? runtime?.database?.url,
     databaseIsEmbedded: given === undefined && runtime?.database !== undefined,
     consulUrl: env.CONSUL_HTTP_ADDR || runtime?.consul || 'http://127.0.0.1:8500',
     configUrl: env.CONFIG_URL || runtime?.config || 'http://127.0.0.1:8888',
     runtime,
     noColor: Boolean(env.NO_COLOR),
-    secret: (name) => secretFrom(env, name),
+    secret: (name) => readSecret(env, dataDir, name),
   };
 }

@@ -6,7 +6,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 export interface Caller {
   id: string;
   roles: readonly string[];
+  /** Through which client; the same as `id` when it speaks for itself. */
   client?: string;
+  /** The session it was signed in by. */
+  sessionId?: string;
 }
 
 /** What is dropped last when there is too much: critical is purchase and door. */

@@ -4,7 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { TerminusModule } from '@nestjs/terminus';
 import type { RequestListener } from 'node:http';
 import { DataSource } from 'typeorm';
-import { authProviders, type TokenIssuer } from '#auth';
+import { authProviders, Verifier } from '#auth';
 import { Breakers } from '#breaker';
 import { BusConfig, BusServer } from '#bus';
 import { Client } from '#client';
@@ -31,8 +31,6 @@ export interface Blueprint {
   definition: ServiceDefinition;
   parts: Parts;
   slot: number;
-  /** Whose tokens are accepted. */
-  issuer?: TokenIssuer;
 }
 
 /** What stands between the parts and Nest: made here, closed here. */
@@ -44,7 +42,7 @@ interface Fittings {
 
 /** Everything a class of the process can ask for, each under its own class. */
 function injectables({ definition, parts, slot }: Blueprint, { needs, document, relay }: Fittings): ValueProvider[] {
-  const { env, log, settings, metrics, discovery, breakers, client, storage } = parts;
+  const { env, log, settings, metrics, discovery, breakers, client, verifier, storage } = parts;
   const instance = new Instance({ name: definition.name, version: env.version, slot }, settings);
   const of = <T>(provide: abstract new (...args: never[]) => T, useValue: T): ValueProvider => ({ provide, useValue });
   return [
@@ -54,6 +52,7 @@ function injectables({ definition, parts, slot }: Blueprint, { needs, document, 
     of(Discovery, discovery),
     of(Breakers, breakers),
     of(Client, client),
+    of(Verifier, verifier),
     of(Needs, needs),
     of(ApiDocument, document),
     of(Instance, instance),
@@ -64,7 +63,7 @@ function injectables({ definition, parts, slot }: Blueprint, { needs, document, 
 }
 
 function moduleOf(blueprint: Blueprint, fittings: Fittings): DynamicModule {
-  const { definition, parts, issuer } = blueprint;
+  const { definition, parts } = blueprint;
   const shared = injectables(blueprint, fittings);
   return {
     module: Process,
@@ -73,7 +72,7 @@ function moduleOf(blueprint: Blueprint, fittings: Fittings): DynamicModule {
     controllers: [HealthController, PlatformController, ...(definition.controllers ?? [])],
     providers: [
       ...shared,
-      ...authProviders(issuer),
+      ...authProviders(parts.issuer),
       { provide: APP_FILTER, useValue: new ProblemFilter(parts.log) },
       ...(definition.providers ?? []),
     ],

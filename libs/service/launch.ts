@@ -1,6 +1,7 @@
 import type { INestApplication } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { developmentIssuer, type TokenIssuer } from '#auth';
+import type { TokenIssuer } from '#auth';
+import type { Registry } from '#client';
 import { environment, type Environment, type Settings } from '#config';
 import { runWithout } from '#context';
 import { createLog, type Log } from '#log';
@@ -8,6 +9,7 @@ import { type Application, standUp } from './application.js';
 import type { ProcessState, ServiceDefinition } from './definition.js';
 import { HttpServer, nothingHere } from './http/server.js';
 import { Life } from './life.js';
+import { ACCESS_TAG } from './routes.js';
 import { freeSlot, instanceId, openParts, type Parts } from './parts.js';
 import { ServiceConfig } from './sections.js';
 
@@ -30,8 +32,10 @@ export interface LaunchOptions {
   unregistered?: boolean;
   /** True for the first service of a Node process: its metrics then include the process's own. */
   ofNode?: boolean;
-  /** Whose tokens are accepted; default is the running mesh's development issuer. */
+  /** Whose tokens are accepted, other than the mesh's own `oauth`: for tests. */
   issuer?: TokenIssuer;
+  /** Where other services are found, other than in discovery: for tests. */
+  registry?: Registry;
 }
 
 /** How a process is closed. */
@@ -130,12 +134,11 @@ class Launch implements Running {
     const { definition, life, log, options } = this;
     const { signal } = this.stopping;
     const opened = (close: () => Promise<unknown> | void) => void this.closers.push(close);
-    const { env, settings, ofNode = false } = { ...options, env: this.env };
-    this.parts = await openParts({ definition, life, log, env, settings, ofNode, signal, opened });
+    const { settings, issuer, registry, ofNode = false } = options;
+    this.parts = await openParts({ definition, life, log, env: this.env, settings, issuer, registry, ofNode, signal, opened });
     signal.throwIfAborted();
     const { parts } = this;
-    const issuer = options.issuer ?? developmentIssuer(env());
-    this.application = await standUp({ definition, parts, slot: life.slot, issuer }, this.http);
+    this.application = await standUp({ definition, parts, slot: life.slot }, this.http);
     await this.openDoor();
     await this.becomeReady(port);
   }
@@ -181,7 +184,7 @@ class Launch implements Running {
       name,
       address: this.address(),
       port,
-      tags: [...routes.map((route) => `mesh-route=${route}`), ...tags],
+      tags: [...routes.map((route) => `mesh-route=${route}`), ACCESS_TAG, ...tags],
       meta: { version: env.version, slot: String(slot), pid: String(process.pid) },
       check: { path: '/health/ready' },
     };

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Breakers, BreakerConfig } from '#breaker';
 import { BusConfig } from '#bus';
-import { Client, ClientConfig } from '#client';
-import { type Environment, loadSettings, type SectionClass, type Settings } from '#config';
+import { AuthConfig, meshIssuer, type TokenIssuer, Verifier } from '#auth';
+import { Client, ClientConfig, type Registry } from '#client';
+import { clientSecretName, type Environment, loadSettings, type SectionClass, type Settings } from '#config';
 import { Discovery, DiscoveryConfig, type Instance } from '#discovery';
 import type { Log } from '#log';
 import { Metrics } from '#metrics';
@@ -22,6 +23,7 @@ export const platformSections: readonly SectionClass[] = [
   DiscoveryConfig,
   BreakerConfig,
   ClientConfig,
+  AuthConfig,
   StorageConfig,
   BusConfig,
   OutboxConfig,
@@ -39,6 +41,9 @@ export interface Parts {
   discovery: Discovery;
   breakers: Breakers;
   client: Client;
+  /** Whose tokens are accepted. */
+  issuer: TokenIssuer;
+  verifier: Verifier;
   storage?: Storage;
 }
 
@@ -49,6 +54,8 @@ export interface PartsOptions {
   /** Read again while waiting: a mesh may come up and leave its addresses. */
   env: () => Environment;
   settings?: Settings;
+  issuer?: TokenIssuer;
+  registry?: Registry;
   /** True for the first service of a Node process, which reports the process itself. */
   ofNode: boolean;
   signal: AbortSignal;
@@ -102,6 +109,14 @@ async function openTables(options: PartsOptions, settings: Settings): Promise<St
   return storage;
 }
 
+/** Whose tokens are accepted: the mesh's own issuer's, unless a test has another. */
+function trust({ issuer: given, env, opened }: PartsOptions, client: Client, config: AuthConfig) {
+  const own = given ? undefined : meshIssuer(env().publicUrl, client, config);
+  if (own) opened(() => own.close());
+  const issuer = given ?? own!;
+  return { issuer, verifier: new Verifier(issuer, config.cacheTokens) };
+}
+
 /** Open the parts of a process, saying what is waited for. @throws ConfigError, or AbortError when it is to stop meanwhile */
 export async function openParts(options: PartsOptions): Promise<Parts> {
   const { definition, log, opened, env } = options;
@@ -122,11 +137,14 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   const breakers = new Breakers({ config: settings.section(BreakerConfig), log, metrics });
   opened(() => breakers.close());
   for (const name of definition.calls ?? []) breakers.of(name);
-  const client = new Client({ discovery, breakers, log, metrics, config: settings.section(ClientConfig) });
+  const self = { id: definition.name, secret: () => env().secret(clientSecretName(definition.name)) };
+  const registry = options.registry ?? discovery;
+  const client = new Client({ discovery: registry, breakers, log, metrics, config: settings.section(ClientConfig), self });
   opened(() => client.close());
+  const { issuer, verifier } = trust(options, client, settings.section(AuthConfig));
   const storage = await openTables(options, settings);
   if (storage) opened(() => storage.close());
-  return { env: env(), log, settings, metrics, discovery, breakers, client, storage };
+  return { env: env(), log, settings, metrics, discovery, breakers, client, issuer, verifier, storage };
 }
 
 /** An instance's id is the same after a restart, so that the restart replaces it. */

@@ -4,6 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { Public } from '#auth';
 import type { Settings } from '#config';
 import { Metrics } from '#metrics';
+import { describeAccess, type RouteAccess, routesOf } from './routes.js';
 
 /** The OpenAPI document of a process, made when it is first asked for: most processes are asked once, by the gateway. */
 export class ApiDocument {
@@ -21,11 +22,16 @@ export class ApiDocument {
 
   get(): OpenAPIObject {
     const info = new DocumentBuilder().setTitle(this.name).setVersion(this.version).setOpenAPIVersion('3.1.0');
-    this.made ??= SwaggerModule.createDocument(
-      this.app!,
-      info.addBearerAuth({ type: 'http', scheme: 'bearer' }, 'token').build(),
-    );
+    if (this.made) return this.made;
+    const bearer = info.addBearerAuth({ type: 'http', scheme: 'bearer' }, 'token').build();
+    this.made = SwaggerModule.createDocument(this.app!, bearer);
+    describeAccess(this.made, this.routes());
     return this.made;
+  }
+
+  /** Every route, and who may call it. */
+  routes(): RouteAccess[] {
+    return routesOf(this.app!);
   }
 }
 
@@ -75,6 +81,12 @@ export class PlatformController {
   @Get('metrics')
   async text(@Res() reply: FastifyReply) {
     await reply.type(this.metrics.contentType).send(await this.metrics.text());
+  }
+
+  /** Who may call what here: the gateway refuses by it before anything reaches this process. */
+  @Get('access')
+  access(): RouteAccess[] {
+    return this.document.routes();
   }
 
   /** What this process answers, as OpenAPI 3.1. */

@@ -1,17 +1,19 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { exportSPKI, generateKeyPair, SignJWT } from 'jose';
 import request from 'supertest';
 import type TestAgent from 'supertest/lib/agent.js';
-import type { Role, TokenIssuer } from '#auth';
+import type { Role } from '#auth';
 import { environment, type Environment, fileSettings, type Flat } from '#config';
 import { type Log, silentLog } from '#log';
 import type { EmbeddedPostgres } from '#postgres';
 import { launch, type LaunchOptions, platformSections, type Running, type ServiceDefinition } from '#service';
 import { outsideDatabase, startTestDatabase } from './database.js';
+import { Neighbours } from './neighbours.js';
+import { forger, type Forger } from './tokens.js';
 
 export { startTestDatabase, type TestDatabase } from './database.js';
+export { FORGERIES, forger, type Forger } from './tokens.js';
 
 /** Which processes a test needs, and what beside them. */
 export interface TestMeshOptions {
@@ -34,32 +36,24 @@ export interface TestMesh {
   http(name: string): TestAgent;
   /** A bearer token as `Authorization` wants it, for a caller with these roles. */
   bearer(...roles: Role[]): Promise<string>;
+  /** The same for a certain user or client: `{ client: 'oauth' }` is what that service says of itself. */
+  bearerFor(bearer: Bearer): Promise<string>;
   /** One more instance, on slot 1, 2, … */
   launch(definition: ServiceDefinition, options?: LaunchOptions): Promise<Running>;
   stop(): Promise<void>;
 }
 
-async function testIssuer(): Promise<{
-  issuer: TokenIssuer;
-  sign: (roles: readonly string[], subject: string) => Promise<string>;
-}> {
-  const { publicKey, privateKey } = await generateKeyPair('ES256');
-  const issuer: TokenIssuer = {
-    issuer: 'urn:cinemanzana:test',
-    audience: 'cinemanzana',
-    algorithms: ['ES256'],
-    publicKey: await exportSPKI(publicKey),
-  };
-  const sign = (roles: readonly string[], subject: string) =>
-    new SignJWT({ roles, client_id: 'test' })
-      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
-      .setIssuer(issuer.issuer)
-      .setAudience(issuer.audience)
-      .setSubject(subject)
-      .setIssuedAt()
-      .setExpirationTime('5m')
-      .sign(privateKey);
-  return { issuer, sign };
+/** Who a test's token speaks for. */
+export interface Bearer {
+  /** The user's id; without one the client speaks for itself. */
+  id?: string;
+  roles?: readonly Role[];
+  /** Through which client. */
+  client?: string;
+}
+
+async function bearerOf({ token }: Forger, { client = 'test', id = client, roles = [] }: Bearer): Promise<string> {
+  return `Bearer ${await token({ sub: id, client_id: client, roles, sid: undefined })}`;
 }
 
 /** A database, and how it is left. */
@@ -78,38 +72,39 @@ async function testDatabase(dataDir: string, { processes, databaseUrl }: TestMes
   return { url: database.postgres.url(), postgres: database.postgres, stop: database.stop };
 }
 
+function settingsOf({ name, sections = [] }: ServiceDefinition, { config, log }: { config: Flat; log: Log }) {
+  return fileSettings({ process: name, profile: 'test', sections: [...platformSections, ...sections], log, over: config });
+}
+
 /** Start processes for a test. Everything listens on a free port, and `stop()` leaves nothing behind. */
 export async function startTestMesh(options: TestMeshOptions): Promise<TestMesh> {
   const { processes, config = {}, log = silentLog } = options;
   const dataDir = mkdtempSync(join(tmpdir(), 'cinemanzana-test-'));
   const database = await testDatabase(dataDir, options);
-  const { issuer, sign } = await testIssuer();
+  const mint = await forger();
+  const bearerFor = (bearer: Bearer) => bearerOf(mint, bearer);
   const env = (): Environment => environment({ MESH_DATA: dataDir, MESH_PROFILE: 'test', DATABASE_URL: database.url });
-  const all: Running[] = [];
+  const neighbours = new Neighbours();
+  const common = { env, log, issuer: mint.issuer, registry: neighbours, port: 0, unregistered: true };
   const start = async (definition: ServiceDefinition, options: LaunchOptions = {}) => {
-    const sections = [...platformSections, ...(definition.sections ?? [])];
-    const settings = fileSettings({ process: definition.name, profile: 'test', sections, log, over: config });
-    const running = await launch(definition, { env, log, settings, issuer, port: 0, unregistered: true, ...options });
-    all.push(running);
+    const settings = settingsOf(definition, { config, log });
+    const running = await launch(definition, { ...common, settings, ...options });
+    neighbours.add(running);
     await running.ready;
     return running;
-  };
-  const named = (name: string) => {
-    const found = all.find((running) => running.name === name);
-    if (!found) throw new Error(`${name} is not among the processes of this test`);
-    return found;
   };
   await Promise.all(processes.map((definition) => start(definition)));
   return {
     postgres: database.postgres,
     dataDir,
-    running: named,
-    url: (name) => named(name).url,
-    http: (name) => request.agent(named(name).url),
-    bearer: async (...roles) => `Bearer ${await sign(roles, 'tester')}`,
-    launch: (definition, options) => start(definition, { slot: all.length, ...options }),
+    running: (name) => neighbours.named(name),
+    url: (name) => neighbours.named(name).url,
+    http: (name) => request.agent(neighbours.named(name).url),
+    bearer: (...roles) => bearerFor({ id: 'tester', roles }),
+    bearerFor,
+    launch: (definition, options) => start(definition, { slot: neighbours.all.length, ...options }),
     stop: async () => {
-      await Promise.all(all.map((running) => running.close({ hasty: true })));
+      await Promise.all(neighbours.all.map((running) => running.close({ hasty: true })));
       await database.stop();
       rmSync(dataDir, { recursive: true, force: true });
     },

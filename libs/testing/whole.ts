@@ -66,6 +66,7 @@ export class WholeMesh {
   private readonly child: ChildProcess;
   private readonly exit: Promise<unknown>;
   private found?: RuntimeFile;
+  private granted?: { token: string; untilMs: number };
 
   constructor(
     readonly dataDir: string,
@@ -98,8 +99,19 @@ export class WholeMesh {
     return this.runtime.gateway;
   }
 
-  get token(): string {
-    return this.runtime.devToken!.token;
+  /** An access token of the command line's client, which may write. */
+  async token(): Promise<string> {
+    if (this.granted && this.granted.untilMs > Date.now()) return this.granted.token;
+    const secret = readFileSync(join(this.dataDir, 'secrets/client-secret-mesh-cli'), 'utf8').trim();
+    const answer = await fetch(`${this.api}/oauth/token`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${Buffer.from(`mesh-cli:${secret}`).toString('base64')}` },
+      body: new URLSearchParams({ grant_type: 'client_credentials' }),
+    });
+    if (answer.status !== 200) throw new Error(`no token: ${await answer.text()}`);
+    const { access_token: token, expires_in: seconds } = (await answer.json()) as { access_token: string; expires_in: number };
+    this.granted = { token, untilMs: Date.now() + (seconds * 1000) / 2 };
+    return token;
   }
 
   /** @throws Error with what it said when it is not ready in time */
@@ -130,9 +142,9 @@ export class WholeMesh {
     return { status: answer.status, headers: answer.headers, body: (isJson && text ? JSON.parse(text) : text) as Answer['body'] };
   }
 
-  /** The same with the development token. */
-  write(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-    return this.http(method, path, body, { authorization: `Bearer ${this.token}`, ...headers });
+  /** The same as the command line's client. */
+  async write(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    return this.http(method, path, body, { authorization: `Bearer ${await this.token()}`, ...headers });
   }
 
   signal(signal: NodeJS.Signals): void {

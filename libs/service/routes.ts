@@ -1,0 +1,59 @@
+import { type INestApplication, RequestMethod } from '@nestjs/common';
+import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
+import { ModulesContainer } from '@nestjs/core';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import { type Access, accessOf } from '#auth';
+
+/** The tag by which a process says that it tells at `/access` who may call what. */
+export const ACCESS_TAG = 'mesh-access';
+
+/** One route of a process, and who may call it. */
+export interface RouteAccess {
+  /** In capitals; `ALL` for any. */
+  method: string;
+  /** `/api/movies/:id`. */
+  path: string;
+  access: Access;
+}
+
+const meta = (key: string, target: object): unknown => Reflect.getMetadata(key, target);
+const pathsOf = (target: object): string[] => [meta(PATH_METADATA, target) ?? ''].flat().map(String);
+const clean = (path: string) => `/${path}`.replace(/\/+/g, '/').replace(/(.)\/$/, '$1');
+
+/** The methods of a class that answer requests, inherited ones included. */
+function handlersOf(controller: NewableFunction): object[] {
+  const found = new Map<string, object>();
+  for (let proto = controller.prototype as object; proto !== Object.prototype; proto = Object.getPrototypeOf(proto) as object) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(proto)))
+      if (typeof value === 'function' && !found.has(name)) found.set(name, value as object);
+  }
+  return [...found.values()].filter((handler) => meta(METHOD_METADATA, handler) !== undefined);
+}
+
+/** Every route of a process, and who may call it, as its decorators say. */
+export function routesOf(app: INestApplication): RouteAccess[] {
+  const controllers = [...app.get(ModulesContainer).values()].flatMap(({ controllers }) => [...controllers.values()]);
+  return controllers.flatMap(({ metatype }) => {
+    const controller = metatype as NewableFunction;
+    return pathsOf(controller).flatMap((prefix) =>
+      handlersOf(controller).flatMap((handler) =>
+        pathsOf(handler).map((path) => ({
+          method: RequestMethod[meta(METHOD_METADATA, handler) as RequestMethod],
+          path: clean(`${prefix}/${path}`),
+          access: accessOf(controller, handler),
+        })),
+      ),
+    );
+  });
+}
+
+/** Say in an OpenAPI document who may call what: `security` in its own terms, `x-access` in ours. */
+export function describeAccess(document: OpenAPIObject, routes: readonly RouteAccess[]): void {
+  for (const { method, path, access } of routes) {
+    const item = document.paths[path.replace(/:(\w+)/g, '{$1}')];
+    const operation = item?.[method.toLowerCase() as 'get'];
+    if (!operation) continue;
+    operation.security = access === 'public' ? [] : [{ token: [] }];
+    Object.assign(operation, { 'x-access': access });
+  }
+}
