@@ -5,6 +5,7 @@ import type { Discovery } from '#discovery';
 import type { Log } from '#log';
 import type { Histogram, Metrics } from '#metrics';
 import { Problem, toProblem } from '#problem';
+import type { AccessControl } from './access.js';
 import { refuse } from './answer.js';
 import { guard, isHonest, type Target } from './guard.js';
 import { type Pages } from './docs/pages.js';
@@ -15,6 +16,7 @@ interface FrontParts {
   client: Pick<Client, 'forward'>;
   discovery: Pick<Discovery, 'catalog' | 'instances'>;
   pages: Pages;
+  access: Pick<AccessControl, 'check'>;
   log: Log;
   metrics: Metrics;
   config: GatewayConfig;
@@ -59,10 +61,15 @@ export class Front {
     }
     const found = this.routes.find(req.method!, target.path);
     route = found?.prefix ?? 'none';
-    const answered = found ? this.forward(req, res, found, target) : this.answer(req, res, target);
+    const answered = found ? this.admit(req, res, found, target) : this.answer(req, res, target);
     answered.catch((error: unknown) => this.refuse(req, res, error, true));
     return true;
   };
+
+  private async admit(req: IncomingMessage, res: ServerResponse, route: Route, target: Target): Promise<void> {
+    await this.parts.access.check(route.service, req, target.path);
+    await this.forward(req, res, route, target);
+  }
 
   private forward(req: IncomingMessage, res: ServerResponse, { service }: Route, { url }: Target): Promise<void> {
     const { client, config } = this.parts;

@@ -8,19 +8,9 @@ import {
   type RequestListener,
   type Server,
 } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BreakerConfig, Breakers } from '#breaker';
-import { Client, ClientConfig } from '#client';
-import { fileSettings } from '#config';
 import type { Instance } from '#discovery';
-import { silentLog } from '#log';
-import { Metrics } from '#metrics';
-import { guardConnections } from './connections.js';
-import { Documents } from './docs/documents.js';
-import { Pages } from './docs/pages.js';
-import { Front } from './front.js';
-import { GatewayConfig } from './settings.js';
+import { type Door, kill, listen, openDoor, portOf } from './contract.js';
 
 /** Discovery as the gateway sees it, with instances that are servers of this test. */
 class Registry {
@@ -45,56 +35,27 @@ class Registry {
 }
 
 const NOBODY: readonly Instance[] = [];
-const portOf = (server: Server) => (server.address() as AddressInfo).port;
-let registry: Registry, client: Client, breakers: Breakers, config: GatewayConfig, metrics: Metrics, door: Server;
-let servers: Server[], agent: Agent;
+let registry: Registry, door: Door, servers: Server[], agent: Agent;
 
-const listen = async (server: Server) => {
-  servers.push(server.listen(0, '127.0.0.1'));
-  await once(server, 'listening');
-  return server;
-};
 const start = async (service: string, handler?: RequestListener, route = '/api/movies') => {
   const server = await listen(createServer(handler ?? ((req, res) => res.end(`${service} ${req.method} ${req.url}`))));
+  servers.push(server);
   registry.add(service, portOf(server), route);
   return server;
 };
-const kill = async (server: Server) => {
-  const closed = once(server, 'close');
-  server.close();
-  server.closeAllConnections();
-  await closed;
-};
-
 beforeEach(async () => {
-  [servers, registry, agent, metrics] = [
-    [],
-    new Registry(),
-    new Agent({ keepAlive: true, maxSockets: 16 }),
-    new Metrics('gateway'),
-  ];
-  const sections = [GatewayConfig, ClientConfig, BreakerConfig];
-  const settings = fileSettings({ process: 'gateway', profile: 'test', sections, log: silentLog });
-  config = settings.section(GatewayConfig);
-  breakers = new Breakers({ config: settings.section(BreakerConfig), log: silentLog, metrics });
-  client = new Client({ discovery: registry, breakers, log: silentLog, metrics, config: settings.section(ClientConfig) });
-  const documents = new Documents({ client, discovery: registry, log: silentLog, config, version: '0' });
-  const pages = new Pages(documents, config);
-  const parts = { client, discovery: registry, pages, log: silentLog, metrics, config, publicUrl: 'https://cinema.example' };
-  const front = new Front(parts);
-  door = await listen(createServer((req, res) => void front.listener(req, res)));
-  guardConnections(door);
+  [servers, registry, agent] = [[], new Registry(), new Agent({ keepAlive: true, maxSockets: 16 })];
+  door = await openDoor(registry, 'https://cinema.example');
 });
 afterEach(async () => {
   agent.destroy();
-  await client.close();
-  breakers.close();
-  await Promise.all(servers.filter(({ listening }) => listening).map(kill));
+  await door.close();
+  await Promise.all(servers.map(kill));
 });
 
 type Answer = { status: number; headers: IncomingHttpHeaders; text: string };
 async function ask(method: string, path: string, headers: Record<string, string> = {}, body?: string): Promise<Answer> {
-  const asked = request({ port: portOf(door), host: '127.0.0.1', method, path, headers, agent });
+  const asked = request({ port: door.port, host: '127.0.0.1', method, path, headers, agent });
   const answered = once(asked, 'response');
   asked.end(body);
   const [answer] = (await answered) as [IncomingMessage];
@@ -169,7 +130,7 @@ describe('routing', () => {
       '1',
       '/problems/no-instance',
     ]);
-    config.keepRouteMs = -1;
+    door.config.keepRouteMs = -1;
     expect((await get('/api/movies')).status).toBe(404);
   });
 
@@ -202,13 +163,14 @@ describe('forwarding', () => {
       'x-deadline-ms': '1',
       'x-original-url': '/metrics',
     };
-    const { text } = await get('/api/movies', { ...claims, ...trust, authorization: 'Bearer t', host: 'cinema.example' });
+    const authorization = `Bearer ${await door.mint.token()}`;
+    const { text } = await get('/api/movies', { ...claims, ...trust, authorization, host: 'cinema.example' });
     const seen = JSON.parse(text) as Record<string, string>;
     expect(seen).toMatchObject({
       'x-forwarded-for': '127.0.0.1',
       'x-forwarded-proto': 'https',
       'x-forwarded-host': 'cinema.example',
-      authorization: 'Bearer t',
+      authorization,
       'x-priority': 'normal',
     });
     for (const name of ['forwarded', 'x-real-ip', 'x-user', 'x-user-id', 'x-original-url']) expect(seen).not.toHaveProperty(name);
@@ -228,7 +190,7 @@ describe('forwarding', () => {
     await start('movie-query');
     await get('/api/movies/1');
     await get('/nothing');
-    const text = await metrics.text();
+    const text = await door.metrics.text();
     expect(text).toMatch(/request_duration_seconds_count\{.*http_route="\/api\/movies",http_response_status_code="200".*\} 1/);
     expect(text).toMatch(/request_duration_seconds_count\{.*http_route="none",http_response_status_code="404".*\} 1/);
   });
@@ -279,7 +241,7 @@ describe('of two instances', () => {
 describe('a failing service', () => {
   it('is 504 when it hangs, then 503 at once while its breaker is open', async () => {
     await start('movie-query', () => undefined);
-    breakers.of('movie-query', { timeoutMs: 50 });
+    door.breakers.of('movie-query', { timeoutMs: 50 });
     const first = await Promise.all(Array.from({ length: 16 }, () => get('/api/movies')));
     expect(new Set(first.map(({ status }) => status))).toEqual(new Set([504]));
     await Promise.all(Array.from({ length: 16 }, () => get('/api/movies')));
@@ -287,13 +249,13 @@ describe('a failing service', () => {
     const { status, headers, text } = await get('/api/movies');
     expect([status, headers['retry-after']]).toEqual([503, '5']);
     expect(text).toContain('"/problems/breaker-open"');
-    expect(performance.now() - begun).toBeLessThan(config.routeMs / 10);
+    expect(performance.now() - begun).toBeLessThan(door.config.routeMs / 10);
   });
 
   it('of another resource does not matter', async () => {
     await start('film-query', () => undefined, '/api/films');
     await start('movie-query');
-    breakers.of('film-query', { timeoutMs: 50 });
+    door.breakers.of('film-query', { timeoutMs: 50 });
     await Promise.all(Array.from({ length: 30 }, () => get('/api/films')));
     expect((await get('/api/movies')).status).toBe(200);
   });

@@ -1,11 +1,13 @@
 import type { INestApplication } from '@nestjs/common';
 import type { Server } from 'node:http';
+import { Verifier } from '#auth';
 import { Client } from '#client';
 import { environment } from '#config';
 import { Discovery } from '#discovery';
 import { Log } from '#log';
 import { Metrics } from '#metrics';
 import { type Listener, serve, service } from '#service';
+import { AccessControl } from './access.js';
 import { guardConnections } from './connections.js';
 import { Documents } from './docs/documents.js';
 import { Front } from './front.js';
@@ -24,10 +26,11 @@ function listener(app: INestApplication, server: Server): Listener {
     app.get(Metrics),
     app.get(GatewayConfig),
   ];
-  const { publicUrl = `http://localhost:${PORT}`, version } = environment();
+  const { publicUrl, version } = environment();
+  const access = new AccessControl({ client, discovery, verifier: app.get(Verifier), config });
   const documents = new Documents({ client, discovery, log, config, version });
   const pages = new Pages(documents, config);
-  return new Front({ client, discovery, pages, log, metrics, config, publicUrl }).listener;
+  return new Front({ client, discovery, pages, access, log, metrics, config, publicUrl }).listener;
 }
 
 /** The only public door: finds the service of a route by its tag, and passes requests on. */

@@ -1,26 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BreakerConfig, Breakers } from '#breaker';
-import { Client, ClientConfig } from '#client';
-import { fileSettings } from '#config';
-import { silentLog } from '#log';
-import { Metrics } from '#metrics';
-import { guardConnections } from './connections.js';
-import { Documents } from './docs/documents.js';
-import { Pages } from './docs/pages.js';
-import { Front } from './front.js';
-import { GatewayConfig } from './settings.js';
+import { type Door, kill, listen, openDoor, portOf } from './contract.js';
 
-let upstream: Server, door: Server, client: Client, breakers: Breakers, config: GatewayConfig;
-let asked: string[], bodyBytes: number;
-
-const portOf = (server: Server) => (server.address() as AddressInfo).port;
-const listen = async (server: Server) => {
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  return server;
-};
+let upstream: Server, door: Door, asked: string[], bodyBytes: number;
 
 beforeEach(async () => {
   [asked, bodyBytes] = [[], 0];
@@ -30,9 +14,6 @@ beforeEach(async () => {
       req.on('data', (chunk: Buffer) => (bodyBytes += chunk.length)).on('end', () => res.end('answered'));
     }),
   );
-  const sections = [GatewayConfig, ClientConfig, BreakerConfig];
-  const settings = fileSettings({ process: 'gateway', profile: 'test', sections, log: silentLog });
-  config = settings.section(GatewayConfig);
   const instance = { id: 'one', address: '127.0.0.1', port: portOf(upstream), tags: [], meta: {}, passing: true };
   const instances = ['movie-query', 'movie-command'].map((service) => ({ ...instance, service }));
   const catalog = new Map(instances.map(({ service }) => [service, ['mesh-route=/api/movies']]));
@@ -42,28 +23,16 @@ beforeEach(async () => {
     ready: () => Promise.resolve(),
     onChange: () => () => undefined,
   };
-  const [log, metrics] = [silentLog, new Metrics('gateway')];
-  breakers = new Breakers({ config: settings.section(BreakerConfig), log, metrics });
-  client = new Client({ discovery, breakers, log, metrics, config: settings.section(ClientConfig) });
-  const pages = new Pages(new Documents({ client, discovery, log, config, version: '0' }), config);
-  const front = new Front({ client, discovery, pages, log, metrics, config, publicUrl: 'http://localhost' });
-  door = await listen(createServer({ connectionsCheckingInterval: 50 }, (req, res) => void front.listener(req, res)));
-  guardConnections(door);
+  door = await openDoor(discovery, 'http://localhost', { connectionsCheckingInterval: 50 });
 });
 afterEach(async () => {
-  await client.close();
-  breakers.close();
-  for (const server of [upstream, door]) {
-    const closed = once(server, 'close');
-    server.close();
-    server.closeAllConnections();
-    await closed;
-  }
+  await door.close();
+  await kill(upstream);
 });
 
 /** Everything the door says on a connection until it closes it, or has said `end`. */
 async function say(text: string, end = /$^/): Promise<string> {
-  const socket = connect(portOf(door), '127.0.0.1');
+  const socket = connect(door.port, '127.0.0.1');
   const said = hear(socket);
   const ended = new Promise((done) => socket.on('data', () => end.test(said()) && done(undefined)));
   socket.on('error', () => undefined).write(text, 'latin1');
@@ -148,8 +117,8 @@ describe('what two servers could understand differently', () => {
 
 describe('limits', () => {
   it('refuse a body of 50 MB by its announced length, unread, and so that a sender still busy sending can read why', async () => {
-    config.lingerMs = 150;
-    const socket = connect(portOf(door), '127.0.0.1');
+    door.config.lingerMs = 150;
+    const socket = connect(door.port, '127.0.0.1');
     const said = hear(socket.on('error', () => undefined));
     socket.pause().write(post(`Content-Length: ${50 * 2 ** 20}`));
     const filler = setInterval(() => socket.writableNeedDrain || socket.write(Buffer.alloc(65_536)), 1);
@@ -165,16 +134,16 @@ describe('limits', () => {
   });
 
   it('refuse a chunked body once it is too large', async () => {
-    Object.assign(config, { bodyBytes: 1024, lingerMs: 20 });
+    Object.assign(door.config, { bodyBytes: 1024, lingerMs: 20 });
     const chunk = `400\r\n${'x'.repeat(0x400)}\r\n`;
     expect(statusOf(await say(`${post('Transfer-Encoding: chunked')}${chunk.repeat(3)}`))).toBe(413);
   });
 
   it('do not ask for a body that is refused, and ask for one that is not, once', async () => {
-    Object.assign(config, { bodyBytes: 1024, lingerMs: 20 });
+    Object.assign(door.config, { bodyBytes: 1024, lingerMs: 20 });
     const refused = await say(post('Content-Length: 2000', 'Expect: 100-continue'));
     expect([statusOf(refused), answersIn(refused)]).toEqual([413, 1]);
-    const socket = connect(portOf(door), '127.0.0.1');
+    const socket = connect(door.port, '127.0.0.1');
     const said = hear(socket);
     socket.write(post('Content-Length: 5', 'Expect: 100-continue'));
     await once(socket, 'data');
@@ -191,7 +160,7 @@ describe('limits', () => {
     expect(statusOf(await say(get('/api/movies', ...many)))).toBe(431);
     expect(statusOf(await say(get('/api/movies', `X-Large: ${'x'.repeat(20_000)}`)))).toBe(431);
     expect(statusOf(await say(get(`/api/movies?${'x'.repeat(9000)}`)))).toBe(414);
-    door.headersTimeout = 100;
+    door.door.headersTimeout = 100;
     expect(statusOf(await say('GET /api/movies HTTP/1.1\r\nHost: x\r\nX-Slow'))).toBe(408);
     expect(asked).toEqual([]);
   });

@@ -64,7 +64,7 @@ export class Documents {
     const from = [...instances.sort(), ...prefixes].join(' ');
     if (known?.from === from && instances.length > 0) return false;
     try {
-      const call = { method: 'GET', path: '/openapi.json', timeoutMs: config.documentMs } as const;
+      const call = { method: 'GET', path: '/openapi.json', timeoutMs: config.documentMs, isAnonymous: true } as const;
       const { body: document } = await client.call<ApiDocument>(service, call);
       this.kept.set(service, { service, prefixes, document, from });
       return true;
