@@ -1,7 +1,9 @@
 import { Command } from 'commander';
+import { addBackupCommands } from './backup/command.js';
 import { addConfigCommands, addOperateCommands } from './operate/command.js';
 import { addDataCommands, addNewCommand } from './data/command.js';
 import { addDevCommand } from './dev/command.js';
+import { addIdentityCommands } from './identity/command.js';
 import { addUpCommand } from './up/command.js';
 
 const ABOUT = `The command line of CineManzana: starts the mesh, watches it, changes it while it runs.
@@ -19,9 +21,11 @@ export async function main(args: string[], node: string = process.execPath): Pro
   addUpCommand(program, node);
   addDevCommand(program, node);
   addOperateCommands(program);
+  addIdentityCommands(program);
   addConfigCommands(program);
   addNewCommand(program);
   addDataCommands(program);
+  addBackupCommands(program);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {

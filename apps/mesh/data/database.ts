@@ -8,6 +8,7 @@ import { prepareDatabase, processUrl } from '#postgres';
 import { isServiceDefinition, type ServiceDefinition } from '#service';
 import { migrationFor, migrationsOf, openStorage, StorageConfig } from '#storage';
 import { projects } from '../up/projects.js';
+import { makeMeshSecrets } from '../up/secrets.js';
 
 /** `mesh db prepare`: schemas, roles and extensions on the server of DATABASE_URL. @returns what was done, in a sentence */
 export async function prepare(): Promise<string> {
@@ -15,8 +16,9 @@ export async function prepare(): Promise<string> {
   if (!databaseUrl || databaseIsEmbedded) throw new Error('set DATABASE_URL to the server to prepare, with a role that may create roles; the embedded one is prepared by npm start'); // prettier-ignore
   const processes = projects(root).map(({ name }) => name);
   const secretsDir = join(dataDir, 'secrets');
+  makeMeshSecrets(dataDir, processes);
   await prepareDatabase(databaseUrl, { processes, secretsDir });
-  return `${new URL(databaseUrl).host} is ready for ${processes.length} processes; their passwords are in ${secretsDir}`;
+  return `${new URL(databaseUrl).host} is ready for ${processes.length} processes; their passwords and client secrets are in ${secretsDir}`;
 }
 
 /**

@@ -18,11 +18,9 @@ export async function importFilms(
   { dryRun, json }: { dryRun?: boolean; json?: boolean },
 ): Promise<number> {
   const env = environment();
-  const gatewayUrl = env.runtime?.gateway ?? env.publicUrl;
-  if (!gatewayUrl) throw new Error('no mesh runs from this folder; start it first: npm start, or name one with PUBLIC_URL');
   const live = process.stdout.isTTY && !json;
   const result = await importMovies(file === undefined ? 'vega' : resolve(file), {
-    gatewayUrl,
+    gatewayUrl: env.runtime?.gateway ?? env.publicUrl,
     token: await accessToken(env),
     dryRun,
     onProgress: ({ done, total }) => {

@@ -68,7 +68,7 @@ export async function observe(env: Environment): Promise<Observation> {
   const known = mesh?.control ? await askLauncher(mesh.control).catch(() => undefined) : undefined;
   const base = (url: string) => (/^https?:/.test(url) ? url : `http://${url}`).replace(/\/$/, '');
   const [gateway, registry, config, rows] = await Promise.all([
-    reach(base(env.runtime?.gateway ?? env.publicUrl ?? 'http://localhost:8080'), '/'),
+    reach(base(env.runtime?.gateway ?? env.publicUrl), '/'),
     reach(base(env.consulUrl), '/v1/status/leader'),
     reach(base(env.configUrl), `/application/${env.profile}`),
     Promise.all(processes.map((name) => registered(base(env.consulUrl), name, env.secret('CONSUL_HTTP_TOKEN')))),

@@ -99,7 +99,7 @@ describe('the live screen', () => {
 
 describe('the block', () => {
   it('says what is ready, where, and how to stop', () => {
-    const text = factLines({ seconds: 3.21, api: 'http://localhost:8080', docs: 'http://localhost:8080/docs', fold: 'folded', pid: 7, dataDir: '.data', token: 'ey', films: { done: 10, total: 3201 } }).join('\n'); // prettier-ignore
-    for (const part of ['ready after 3.2 s', 'http://localhost:8080/docs', 'ey', '10 of 3,201 films imported, the rest is on its way', 'Ctrl-C']) expect(text).toContain(part); // prettier-ignore
+    const text = factLines({ seconds: 3.21, api: 'http://localhost:8080', docs: 'http://localhost:8080/docs', fold: 'folded', pid: 7, dataDir: '.data', administrator: { email: 'admin@example.org', password: 'pw' }, films: { done: 10, total: 3201 } }).join('\n'); // prettier-ignore
+    for (const part of ['ready after 3.2 s', 'http://localhost:8080/docs', 'admin@example.org with pw', '10 of 3,201 films imported, the rest is on its way', 'Ctrl-C']) expect(text).toContain(part); // prettier-ignore
   });
 });

@@ -24,7 +24,8 @@ export interface Facts {
   pid: number;
   dataDir: string;
   films?: { done: number; total: number };
-  token?: string;
+  /** Made at this start; told this once. */
+  administrator?: { email: string; password: string };
 }
 
 /** Between two frames of the live table, ms: smooth to the eye, nothing to the processor. */
@@ -33,7 +34,7 @@ const FRAME_MS = 120;
 const FILMS_MS = 2000;
 
 /** The block that ends the start. */
-export function factLines({ seconds, api, docs, fold, pid, dataDir, films, token }: Facts): string[] {
+export function factLines({ seconds, api, docs, fold, pid, dataDir, films, administrator }: Facts): string[] {
   const pairs: [string, string][] = [
     ['API', `${api}/api/movies?limit=3`],
     ['Docs', docs],
@@ -45,12 +46,14 @@ export function factLines({ seconds, api, docs, fold, pid, dataDir, films, token
           ],
         ]
       : []),
-    ...(token
+    ['Sign in', `${api}/oauth/account`],
+    ...(administrator
       ? [
-          ['Token', 'for writes, 12 hours, this machine only; a new one: npx mesh token'] satisfies [string, string],
-          ['', token] satisfies [string, string],
+          ['', `as ${administrator.email} with ${administrator.password}`] satisfies [string, string],
+          ['', 'the first administrator, told this once; a new password: npx mesh password <e-mail>'] satisfies [string, string],
         ]
       : []),
+    ['Token', 'npx mesh token (of mesh-cli, for writes; 5 minutes)'],
     ['More', 'npx mesh status · npx mesh logs -f · npx mesh doctor · npx mesh --help'],
     ['Stop', `Ctrl-C (or: kill ${pid})`],
   ];
@@ -58,7 +61,7 @@ export function factLines({ seconds, api, docs, fold, pid, dataDir, films, token
     '',
     `CineManzana is ready after ${seconds.toFixed(1)} s, ${fold}; data in ${dataDir}`,
     '',
-    ...pairs.map(([what, text]) => `  ${what.padEnd(6)} ${text}`),
+    ...pairs.map(([what, text]) => `  ${what.padEnd(7)} ${text}`),
     '',
   ];
 }

@@ -1,6 +1,4 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { accessToken } from '../operate/token.js';
-import { print } from '../operate/print.js';
 import { DEFAULT_PORTS, type UpOptions } from './plan.js';
 
 const HIGHEST_PORT = 65_535;
@@ -31,7 +29,7 @@ export function withUpOptions(command: Command): Command {
     .option('--since <ms>', 'when the installation was done, ms since the epoch', whole);
 }
 
-/** `mesh up`, and what speaks to a running one: `scale`, `token`. */
+/** `mesh up`, and what speaks to a running one: `scale`. */
 export function addUpCommand(program: Command, node: string): void {
   withUpOptions(program.command('up').description('start the mesh and stay in front; Ctrl-C drains and stops it (npm start)'))
     .addHelpText(
@@ -56,15 +54,5 @@ Examples:
     .action(async (wishes: string[], { json }: { json?: boolean }) => {
       const { scale } = await import('../operate/scale.js');
       await scale(wishes, json);
-    });
-  program
-    .command('token')
-    .description('print a new access token for writes, good for 12 hours (dev profile, embedded PostgreSQL)')
-    .option('--json', 'as JSON')
-    .addHelpText('after', '\nExample:\n  curl -H "Authorization: Bearer $(npx mesh token)" …')
-    .action(async ({ json }: { json?: boolean }) => {
-      const { environment } = await import('#config');
-      const token = await accessToken(environment());
-      print(json ? JSON.stringify({ token }) : token);
     });
 }

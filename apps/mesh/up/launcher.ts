@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Environment } from '#config';
+import { environment, type Environment } from '#config';
+import { firstAdministrator } from '../identity/identity.js';
 import type { Screen } from '../screen/screen.js';
 import { Fleet } from '../supervise/fleet.js';
 import type { Standing } from '../supervise/group.js';
@@ -11,14 +12,14 @@ import { describeFold } from './fold.js';
 import type { Plan } from './plan.js';
 import { projects } from './projects.js';
 import { Runtime } from '../machine/runtime.js';
-import { TokenMint } from './token.js';
+import { makeMeshSecrets } from './secrets.js';
 
 /** All of a stop, ms; what has not ended by then is killed. */
 const DRAIN_MS = 15_000;
 /** Between two looks for the first film, ms. */
 const LOOK_MS = 100;
-/** What the films need: the way in and the side that writes them. */
-const DEMO_NEEDS = ['gateway', 'movie-command'];
+/** What the films need: the way in, a token, and the side that writes them. */
+const DEMO_NEEDS = ['gateway', 'oauth', 'movie-command'];
 
 /** One run of the mesh, from its first process to its last. */
 export class Launcher implements Controlled {
@@ -26,7 +27,6 @@ export class Launcher implements Controlled {
   private readonly fleet: Fleet;
   private readonly demo?: Demo;
   private control?: ControlServer;
-  private mint?: TokenMint;
   private films?: Films;
   private databaseRow?: { name: string; state: string; detail: string; sinceMs: number };
   private stopped?: Promise<void>;
@@ -92,19 +92,14 @@ export class Launcher implements Controlled {
       .map(({ name }) => name)
       .filter((name) => !there.has(name) && !this.plan.processes.includes(name));
     if (added.length === 0) return [];
+    makeMeshSecrets(this.env.dataDir, added);
     await this.database?.prepare(added);
     this.fleet.add(added);
     return added;
   }
 
-  async token(): Promise<string> {
-    if (!this.mint) throw new Error('there are development tokens only in the dev profile on the embedded PostgreSQL');
-    const token = await this.mint.token();
-    this.runtime.update({ devToken: { publicJwk: { ...this.mint.publicJwk }, token } });
-    return token;
-  }
-
   private async start() {
+    makeMeshSecrets(this.env.dataDir, this.plan.processes);
     this.control = await ControlServer.open(this);
     this.runtime.update({ control: this.control.address });
     this.fleet.start();
@@ -118,16 +113,15 @@ export class Launcher implements Controlled {
   /** The processes load their code meanwhile; they are let go once what they find in the runtime file is complete. */
   private async openDatabase() {
     if (!this.database) return;
-    if (this.env.profile === 'dev') this.mint = await TokenMint.open();
     const url = await this.database.start(this.plan.processes);
     this.runtime.update({ database: { url } });
-    if (this.mint) await this.token();
   }
 
   private async becomeReady() {
     this.films = this.demo?.finished;
     while (!this.stopped && !(this.fleet.isReady && (await this.canBeRead()))) await pause(LOOK_MS);
     if (this.stopped) return;
+    const administrator = await this.administrator();
     const { mesh } = this.runtime;
     this.screen.ready({
       seconds: (Date.now() - this.plan.sinceMs) / 1000,
@@ -137,9 +131,20 @@ export class Launcher implements Controlled {
       pid: process.pid,
       dataDir: this.env.dataDir,
       films: this.films,
-      token: mesh.devToken?.token,
+      administrator,
     });
     this.show();
+  }
+
+  /** Made at the first start; what cannot be made now is made at the next. */
+  private async administrator() {
+    if (!this.plan.processes.includes('user-command')) return undefined;
+    try {
+      return await firstAdministrator(environment());
+    } catch (error) {
+      this.screen.note(`there is no administrator yet (${(error as Error).message}); the next start makes one`);
+      return undefined;
+    }
   }
 
   /** Each process may be ready before the gateway knows of it: what counts is an answer at the public door. */

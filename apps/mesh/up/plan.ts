@@ -67,7 +67,7 @@ export async function planOf(options: UpOptions, env: Environment, node: string)
     folding: options.unfold ? unfold(here) : parseFold(options.fold, here),
     ports,
     source: { node, flags: HOST_FLAGS, file: join(env.root, 'dist/apps/mesh/supervise/host.js'), root: env.root },
-    // Films are imported with the development token, which an outside database has not.
+    // Into somebody's own database nothing is put unasked.
     demo: options.demo && env.profile === 'dev' && !databaseUrl && here.includes('movie-command'),
     logs: options.logs ?? false,
     shuffle: options.shuffle ?? false,

@@ -157,7 +157,7 @@ describe('a fault', () => {
     const head = [
       'POST /api/movies HTTP/1.1',
       'host: x',
-      `authorization: Bearer ${mesh.token}`,
+      `authorization: Bearer ${await mesh.token()}`,
       'content-type: application/json',
     ];
     held.write(`${[...head, 'content-length: 100'].join('\r\n')}\r\n\r\n{`);

@@ -17,7 +17,6 @@ class Recorder implements Controlled {
     this.back.resolve();
   };
   adopt = () => Promise.resolve(['seat-query']);
-  token = () => Promise.resolve('ey');
 }
 
 describe("the launcher's door", () => {
@@ -37,7 +36,6 @@ describe("the launcher's door", () => {
     await askJson(`${url}/scale`, { method: 'POST', token, body: { name: 'movie-query', count: 2 } });
     expect(launcher.events).toContain('scale movie-query 2');
     expect(await askJson(`${url}/adopt`, { method: 'POST', token })).toEqual({ processes: ['seat-query'] });
-    expect(await askJson(`${url}/token`, { method: 'POST', token })).toEqual({ token: 'ey' });
   });
 
   it('says in a sentence what cannot be done', async () => {

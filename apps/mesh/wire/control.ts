@@ -14,8 +14,6 @@ export interface Controlled {
   takeBack(name: string): void;
   /** Runs the processes that nest-cli.json lists by now and did not when the mesh was started. @returns their names */
   adopt(): Promise<string[]>;
-  /** A new development token. @throws Error where there are none */
-  token(): Promise<string>;
 }
 
 /** Where the launcher listens for the command line, and the secret that proves it may. */
@@ -72,8 +70,6 @@ async function answer(controlled: Controlled, token: string, req: IncomingMessag
       return reply(res, 200, {});
     case 'POST /adopt':
       return reply(res, 200, { processes: await controlled.adopt() });
-    case 'POST /token':
-      return reply(res, 200, { token: await controlled.token() });
     case 'POST /take':
       return take(controlled, name, res);
     default:

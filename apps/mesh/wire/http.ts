@@ -17,6 +17,8 @@ export interface Ask {
   token?: string;
   headers?: Record<string, string>;
   body?: unknown;
+  /** Sent as a form, in place of a body. */
+  form?: Record<string, string>;
   timeoutMs?: number;
 }
 
@@ -28,7 +30,7 @@ export interface Ask {
  */
 export async function ask(
   url: string,
-  { method = 'GET', token, headers = {}, body, timeoutMs = TIMEOUT_MS }: Ask = {},
+  { method = 'GET', token, headers = {}, body, form, timeoutMs = TIMEOUT_MS }: Ask = {},
 ): Promise<Answer> {
   const sent = request(url, {
     method,
@@ -36,11 +38,12 @@ export async function ask(
     headers: {
       ...(token ? { authorization: `Bearer ${token}` } : {}),
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(form ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
       ...headers,
     },
     signal: AbortSignal.timeout(timeoutMs),
   });
-  sent.end(body === undefined ? undefined : JSON.stringify(body));
+  sent.end(form ? new URLSearchParams(form).toString() : body === undefined ? undefined : JSON.stringify(body));
   try {
     const [response] = (await once(sent, 'response')) as [IncomingMessage];
     const chunks: Buffer[] = [];
