@@ -13,6 +13,7 @@ import { Neighbours } from './neighbours.js';
 import { forger, type Forger } from './tokens.js';
 
 export { startTestDatabase, type TestDatabase } from './database.js';
+export { Browser, type Page } from './browser.js';
 export { FORGERIES, forger, type Forger } from './tokens.js';
 
 /** Which processes a test needs, and what beside them. */

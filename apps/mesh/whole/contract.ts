@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Info } from '#service';
 import { isAlive, startWholeMesh, until, type WholeMesh } from '#testing';
@@ -13,7 +13,8 @@ interface Status {
   revision: string;
 }
 
-const PROCESSES = ['config', 'discovery', 'gateway', 'movie-command', 'movie-query'];
+const { projects } = JSON.parse(readFileSync('nest-cli.json', 'utf8')) as { projects: Record<string, unknown> };
+const PROCESSES = Object.keys(projects).sort();
 /** With a registry given from outside, ours is not started. */
 const processesOf = (env: Record<string, string>) => PROCESSES.filter((name) => name !== 'discovery' || !env.CONSUL_HTTP_ADDR);
 
