@@ -74,6 +74,9 @@ wait_until_ready() {
 look() {
   expect 400 'an unknown filter' "$url/api/movies?nonsense=1"
   expect 401 'a write without a token' -X POST -H 'content-type: application/json' -d '{"title":"x"}' "$url/api/movies"
+  expect 400 'a wrong write, with one' -X POST -H 'content-type: application/json' -d '{}' \
+    -H "authorization: Bearer $(node apps/mesh/front.mjs token)" "$url/api/movies"
+  expect 200 'the authorization server' "$url/oauth/.well-known/openid-configuration"
   expect 404 'a route that nobody declares' "$url/api/nothing"
   expect 404 'the metrics, from outside' "$url/metrics"
   expect 200 'the API description' "$url/openapi.json"

@@ -18,11 +18,18 @@ export function addIdentityCommands(program: Command): void {
       (await import('./identity.js')).token(options),
     );
   program
-    .command('password <e-mail>')
-    .description('make a new password for an account and print it once; its sessions end')
+    .command('password [e-mail]')
+    .description(
+      'make a new password for an account and print it once, its sessions end; without an e-mail the first administrator of a mesh that has none',
+    )
     .addOption(json())
-    .addHelpText('after', '\nExample:\n  npx mesh password admin@example.org')
-    .action(async (email: string, options: { json?: boolean }) => (await import('./identity.js')).newPassword(email, options));
+    .addHelpText(
+      'after',
+      '\nExamples:\n  npx mesh password admin@example.org\n  npx mesh password     (where npm start is not used: containers)',
+    )
+    .action(async (email: string | undefined, options: { json?: boolean }) =>
+      (await import('./identity.js')).newPassword(email, options),
+    );
   program
     .command('keys')
     .description('the keys that access tokens are signed with')

@@ -19,9 +19,12 @@ export async function token({ user, client = CLI, json }: { user?: string; clien
   print(json ? JSON.stringify({ token: granted.access_token, expiresInSeconds: granted.expires_in }) : granted.access_token);
 }
 
-/** `mesh password`: a new password for an account; its sessions end. */
-export async function newPassword(email: string, { json }: { json?: boolean }): Promise<void> {
-  const made = await askProcess<Credentials>(environment(), 'user-command', '/internal/accounts/password', { email });
+/** `mesh password`: a new password for an account, whose sessions end; or the first administrator. @throws Error when there is one already */
+export async function newPassword(email: string | undefined, { json }: { json?: boolean }): Promise<void> {
+  const env = environment();
+  const made = email
+    ? await askProcess<Credentials>(env, 'user-command', '/internal/accounts/password', { email })
+    : await askProcess<Credentials>(env, 'user-command', '/internal/accounts/first', {});
   print(json ? JSON.stringify(made) : `The new password of ${made.email}, shown this once: ${made.password}`);
 }
 
