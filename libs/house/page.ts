@@ -31,8 +31,9 @@ const pathsOf = (target: object): string[] => [meta('path', target) ?? ''].flat(
 function whoMay(controller: Class, handler: object): string {
   for (const target of [handler, controller]) {
     if (meta('is-public', target)) return 'everyone';
-    const roles = meta('allowed-roles', target) as string[] | undefined;
-    if (roles) return roles.join(', ');
+    const roles = (meta('allowed-roles', target) ?? []) as string[];
+    const clients = (meta('allowed-clients', target) ?? []) as string[];
+    if (roles.length + clients.length > 0) return [...roles, ...clients.map((client) => `the client ${code(client)}`)].join(', ');
   }
   return 'nobody';
 }
