@@ -46,10 +46,10 @@ export function factLines({ seconds, api, docs, fold, pid, dataDir, films, admin
           ],
         ]
       : []),
-    ['Sign in', `${api}/oauth/account`],
+    ['Join', `${api}/oauth/register`],
     ...(administrator
       ? [
-          ['', `as ${administrator.email} with ${administrator.password}`] satisfies [string, string],
+          ['Admin', `${administrator.email} with ${administrator.password}`] satisfies [string, string],
           ['', 'the first administrator, told this once; a new password: npx mesh password <e-mail>'] satisfies [string, string],
         ]
       : []),
@@ -61,7 +61,7 @@ export function factLines({ seconds, api, docs, fold, pid, dataDir, films, admin
     '',
     `CineManzana is ready after ${seconds.toFixed(1)} s, ${fold}; data in ${dataDir}`,
     '',
-    ...pairs.map(([what, text]) => `  ${what.padEnd(7)} ${text}`),
+    ...pairs.map(([what, text]) => `  ${what.padEnd(6)} ${text}`),
     '',
   ];
 }
