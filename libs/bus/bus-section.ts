@@ -61,6 +61,21 @@ export class BusConfig {
   @Min(1)
   retryMaxMs: number;
 
+  /** An event that failed so often through a fault of its own is parked, … */
+  @IsInt()
+  @Min(1)
+  parkAfterTries: number;
+
+  /** … and not before so long after the first time, ms. */
+  @IsInt()
+  @Min(0)
+  parkAfterMs: number;
+
+  /** While views are rebuilt: without a word for so long, another instance begins anew, ms. */
+  @IsInt()
+  @Min(1000)
+  rebuildLeaseMs: number;
+
   /** How long events are kept that are not the last of their key, days. */
   @IsInt()
   @Min(1)

@@ -1,5 +1,10 @@
 export { BusConfig } from './bus-section.js';
 export { BusClient } from './client.js';
 export { BusContext, topicOf, type BusEvent } from './event.js';
-export { publish } from './log.js';
+export { KafkaConfig } from './kafka/kafka-section.js';
+export type { Copied } from './kafka/copy/copy.js';
+export { copyEvents, type CopyEventsOptions, openLog, type OpenLogOptions } from './kafka/open.js';
+export type { KafkaLog } from './kafka/log.js';
+export { forget, publish, PostgresLog } from './postgres/log.js';
 export { BusServer, type BusServerOptions } from './server.js';
+export type { EventSource, Limits, Place, Read, Taken, Waiting, Wake } from './source.js';

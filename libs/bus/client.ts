@@ -1,7 +1,7 @@
 import { ClientProxy, type ReadPacket } from '@nestjs/microservices';
 import type { Storage } from '#storage';
 import type { BusEvent } from './event.js';
-import { publish } from './log.js';
+import { publish } from './postgres/log.js';
 
 /**
  * Nest's client of the bus: `emit(name, event)` appends one event, in the open transaction if there is one.

@@ -7,10 +7,13 @@ import { runWithout } from '#context';
 import type { Log } from '#log';
 import type { Metrics } from '#metrics';
 import { backoffMs, type Storage } from '#storage';
-import type { Handle } from './batch.js';
+import type { Handle } from './reading/batch.js';
 import type { BusConfig } from './bus-section.js';
 import type { BusContext } from './event.js';
-import { Subscription } from './subscription.js';
+import { PostgresLog } from './postgres/log.js';
+import { Rebuilder } from './rebuild/rebuild.js';
+import type { EventSource } from './source.js';
+import { Subscription } from './reading/subscription.js';
 
 /** What the bus of a process needs. */
 export interface BusServerOptions {
@@ -22,6 +25,8 @@ export interface BusServerOptions {
   log: Log;
   metrics: Metrics;
   config: BusConfig;
+  /** Where events come from; the log in the storage's own database by default. */
+  source?: EventSource;
 }
 
 /** Lets a handler's error reach the bus as it is; Nest's own filter would log it and hand on "Internal server error". */
@@ -32,26 +37,33 @@ class HandlerErrors implements ExceptionFilter<unknown> {
   }
 }
 
-/** Events removed by one statement, so that each is short. */
-const COMPACT_EVENTS = 5_000;
-
 /**
- * Nest's `@EventPattern` over the log of events in PostgreSQL. The handler gets the body as its payload and a `BusContext`;
+ * Nest's `@EventPattern` over the log of events. The handler gets the body as its payload and a `BusContext`;
  * what it writes in `context.tx`, or through `Storage`, commits together with the consumer's place, so its effect is once.
- * An event whose handler throws is tried again with back-off, and what is behind it in its partition waits.
+ * An event whose handler throws is tried again with back-off, and what is behind it in its partition waits. When that does
+ * not help and the event itself is to blame, it is parked: its key waits, all others go on.
  *
  * `@EventPattern(name)` shares the events among the instances of a process; `@EventPattern(name, { broadcast: true })`
  * gives them to each instance. Both begin with the first event that is kept.
+ *
+ * `@EventPattern(name, { views: ['movie_view'] })` says which tables a shared handler fills, all of them, and that it does nothing
+ * else: these tables can then be built again from the log while they serve. It names no schema in its statements.
  */
 export class BusServer extends Server implements CustomTransportStrategy {
   override readonly propagatesEventHandlerErrors = true;
   private readonly shared = new Map<string, Handle[]>();
   private readonly broadcast = new Map<string, Handle[]>();
+  private readonly source: EventSource;
+  /** Those of the shared ones that fill views, and the views' tables. */
+  private readonly filling = new Map<string, Handle[]>();
+  private readonly views = new Set<string>();
   private subscriptions: Subscription[] = [];
+  private rebuilder?: Rebuilder;
   private upkeep?: NodeJS.Timeout;
 
   constructor(private readonly options: BusServerOptions) {
     super();
+    this.source = options.source ?? new PostgresLog(options.storage, options.config);
   }
 
   /**
@@ -77,7 +89,9 @@ export class BusServer extends Server implements CustomTransportStrategy {
     const name = this.normalizePattern(pattern);
     if (!isEventHandler) throw new Error(`the bus carries events, not requests: '${name}' wants @EventPattern`);
     const handlers = extras.broadcast === true ? this.broadcast : this.shared;
-    handlers.set(name, [...(handlers.get(name) ?? []), (context) => this.call(callback, context)]);
+    const handle: Handle = (context) => this.call(callback, context);
+    handlers.set(name, [...(handlers.get(name) ?? []), handle]);
+    if (handlers === this.shared) this.fills(name, handle, extras.views as readonly string[] | undefined);
     this.messageHandlers.set(name, Object.assign(callback, { isEventHandler, extras }));
   }
 
@@ -89,8 +103,9 @@ export class BusServer extends Server implements CustomTransportStrategy {
     ]);
     this.subscriptions = [...groups]
       .filter(([, handlers]) => handlers.size > 0)
-      .map(([group, handlers]) => new Subscription({ ...this.options, group, handlers }));
+      .map(([group, handlers]) => new Subscription({ ...this.options, source: this.source, group, handlers }));
     for (const subscription of this.subscriptions) subscription.start();
+    if (this.filling.size > 0) this.rebuilder = this.openRebuilder(process, instance);
     // By chance earlier, so that processes started together do not all ask at once.
     const everyMs = backoffMs(0, { retryMinMs: config.compactEveryMs, retryMaxMs: config.compactEveryMs });
     this.upkeep = runWithout(() => setInterval(() => void this.keepUp(), everyMs));
@@ -100,6 +115,7 @@ export class BusServer extends Server implements CustomTransportStrategy {
   /** Finish what is under way, no longer than `drainMs`; events that come later wait in the log. */
   async close(): Promise<void> {
     clearInterval(this.upkeep);
+    await this.rebuilder?.close();
     await Promise.all(this.subscriptions.map((subscription) => subscription.close()));
     this.subscriptions = [];
   }
@@ -118,19 +134,8 @@ export class BusServer extends Server implements CustomTransportStrategy {
    * @returns how many; 0 also while another process is at it
    * @throws Problem `storage-unavailable` (503)
    */
-  async compact(): Promise<number> {
-    const { storage, config } = this.options;
-    for (let total = 0; ;) {
-      const gone = await storage.background({ ...config, isDurable: false }, async (tx) => {
-        const rows = await tx.query<{ gone: string | null }[]>('SELECT bus.compact(make_interval(days => $1), $2) AS gone', [
-          config.keepDays,
-          COMPACT_EVENTS,
-        ]);
-        return Number(rows[0]?.gone ?? 0);
-      });
-      total += gone;
-      if (gone < COMPACT_EVENTS) return total;
-    }
+  compact(): Promise<number> {
+    return this.source.compact?.(this.options.config.keepDays) ?? Promise.resolve(0);
   }
 
   /** Part of Nest's interface; the bus has no events of its own. */
@@ -141,6 +146,20 @@ export class BusServer extends Server implements CustomTransportStrategy {
   /** The storage that carries the bus. */
   unwrap<T>(): T {
     return this.options.storage as T;
+  }
+
+  private fills(name: string, handle: Handle, views: readonly string[] = []) {
+    if (views.length === 0) return;
+    this.filling.set(name, [...(this.filling.get(name) ?? []), handle]);
+    for (const table of views) this.views.add(table);
+  }
+
+  private openRebuilder(process: string, instance: string): Rebuilder {
+    const { storage, log, config } = this.options;
+    const [handlers, tables] = [this.filling, [...this.views]];
+    const rebuilder = new Rebuilder({ storage, source: this.source, process, instance, handlers, tables, log, config });
+    rebuilder.start();
+    return rebuilder;
   }
 
   private async keepUp() {

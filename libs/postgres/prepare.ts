@@ -54,6 +54,9 @@ const quote = (name: string) => pg.escapeIdentifier(name);
 /** The role and the schema of a process: `movie_command` of `movie-command`. */
 export const roleOf = (process: string): string => process.replaceAll('-', '_');
 
+/** The schema in which a process builds its views again. */
+export const rebuildSchemaOf = (process: string): string => `${roleOf(process)}_rebuild`;
+
 /**
  * The address of `process`'s own role on the server and database of `url`.
  *
@@ -142,7 +145,8 @@ async function prepareProcess(db: pg.Client, database: string, process: string, 
   const own = quote(role);
   await db.query(`
     CREATE SCHEMA IF NOT EXISTS ${own} AUTHORIZATION ${own};
-    REVOKE ALL ON SCHEMA ${own} FROM PUBLIC;
+    CREATE SCHEMA IF NOT EXISTS ${quote(rebuildSchemaOf(process))} AUTHORIZATION ${own};
+    REVOKE ALL ON SCHEMA ${own}, ${quote(rebuildSchemaOf(process))} FROM PUBLIC;
     GRANT CONNECT ON DATABASE ${quote(database)} TO ${own};
     GRANT USAGE ON SCHEMA extensions, bus TO ${own};
     GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA bus TO ${own};

@@ -1,4 +1,5 @@
 import { environment } from '#config';
+import { type Lag, lagLines, lags } from './lag.js';
 import { observe, type InstanceView, type Observation } from './observe.js';
 import { answer, columns } from '../operate/print.js';
 
@@ -6,7 +7,8 @@ import { answer, columns } from '../operate/print.js';
 export async function status({ json }: { json?: boolean }): Promise<number> {
   const env = environment();
   const seen = await observe(env);
-  answer(json, publicPart(seen), () => statusText(seen));
+  const consumers = await lags(seen.instances);
+  answer(json, { ...publicPart(seen), consumers }, () => statusText(seen, consumers));
   return seen.processes.every((name) => seen.instances.some(({ process, state }) => process === name && state === 'ready'))
     ? 0
     : 1;
@@ -24,7 +26,10 @@ function publicPart({ mesh, instances, gateway, registry, config }: Observation)
 }
 
 /** The table, and one line for what cannot be seen. */
-export function statusText({ mesh, processes, instances, gateway, registry, config }: Observation): string {
+export function statusText(
+  { mesh, processes, instances, gateway, registry, config }: Observation,
+  consumers: readonly Lag[] = [],
+): string {
   const nobody = processes
     .filter((name) => !instances.some(({ process }) => process === name))
     .map((name): (string | number | undefined)[] => [name, 'not running']);
@@ -36,6 +41,7 @@ export function statusText({ mesh, processes, instances, gateway, registry, conf
     ...[['gateway', gateway] as const, ['discovery', registry] as const, ['configuration', config] as const].flatMap(
       ([name, reach]) => (reach.answers ? [] : [`${name} at ${reach.url}: ${reach.why}`]),
     ),
+    ...lagLines(consumers),
   ];
   return `${columns(['process', 'state', 'pid', 'memory', 'address', 'registry', 'version', 'config', 'waits for'], [...rows, ...nobody])}\n\n${parts.join('\n')}`;
 }

@@ -12,7 +12,7 @@ import { openClient } from '#postgres';
 import { openStorage, type Storage, StorageConfig } from '#storage';
 import { startTestDatabase, type TestDatabase, until } from '#testing';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
+const root = fileURLToPath(new URL('../../../', import.meta.url));
 const settings = fileSettings({ process: 'seen-query', profile: 'test', sections: [BusConfig, StorageConfig], log });
 let database: TestDatabase;
 let reader: Storage;

@@ -1,29 +1,14 @@
 import { runWithout } from '#context';
+import type { Reader } from './reader.js';
 
-/** Why an event does not go through. */
-export interface Failure {
-  eventId: string;
-  reason: string;
-  /** Tries so far, at least 1. */
-  attempts: number;
-}
-
-/** What a subscription knows of one partition of a topic. */
+/** When a subscription reads one partition of a topic. */
 export class Partition {
   /** There may be events. */
   isWoken = false;
   isRunning = false;
-  /** So many events are taken one at a time, after a batch failed: what is good commits, what fails is found. */
-  alone = 0;
-  /** Tries in a row that failed with nobody's event to blame. */
-  outages = 0;
-  failure?: Failure;
   private timer?: NodeJS.Timeout;
 
-  constructor(
-    readonly topic: string,
-    readonly number: number,
-  ) {}
+  constructor(readonly reader: Reader) {}
 
   get isDue(): boolean {
     return this.isWoken && !this.isRunning && this.timer === undefined;
