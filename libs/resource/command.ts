@@ -18,17 +18,16 @@ import { PATH_METADATA } from '@nestjs/common/constants.js';
 import { ApiBody } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { map, type Observable } from 'rxjs';
-import { type EntityManager, In, QueryFailedError } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { context } from '#context';
-import { emit, type Emitted } from '#outbox';
 import { type InputError, Problem } from '#problem';
 import { Storage } from '#storage';
 import { Idempotency } from './idempotency.js';
 import { readInput, readPatch } from './input.js';
 import { describeCommands } from './openapi/routes.js';
 import { inputSchema } from './openapi/schema.js';
-import { entityTags, etagOf, invalidHeader, isId, notFound, type Row, type RowClass, stale } from './row.js';
+import { entityTags, etagOf, invalidHeader, type Row, type RowClass } from './row.js';
+import { type Answer, Rows } from './rows.js';
 
 /** The plural by which `controller` is reached: the path of its `@Controller`. */
 export const pluralOf = (controller: Type | NewableFunction): string =>
@@ -90,9 +89,6 @@ export const Input =
     if (descriptor) ApiBody({ schema: inputSchema(cls) })(target, method!, descriptor);
   };
 
-/** What a command answers: the shown columns of a row with its id and version. */
-export type Answer<T extends Row> = Partial<T> & { id: string; version: number };
-
 /** What became of one of many rows that were to be created together. */
 export type Outcome =
   | { status: 'created'; id: string }
@@ -102,24 +98,10 @@ export type Outcome =
   | { status: 'accepted' }
   | { status: 'refused'; errors: InputError[] };
 
-const UNIQUE_VIOLATION = '23505';
-
 /** The wrong places of an input that was refused; anything else is thrown on. */
 function refused(error: unknown): InputError[] {
   if (error instanceof Problem && Array.isArray(error.extra.errors)) return error.extra.errors as InputError[];
   throw error;
-}
-
-/** 409 `<name>-exists` when `error` says that a unique key is taken; anything else is thrown on. */
-function taken(name: string, error: unknown): never {
-  const { code, detail } = (error instanceof QueryFailedError ? error.driverError : {}) as { code?: string; detail?: string };
-  if (code !== UNIQUE_VIOLATION) throw error;
-  const fields =
-    /^Key \((.+?)\)=/
-      .exec(detail ?? '')?.[1]
-      ?.replaceAll('"', '')
-      .split(', ') ?? [];
-  throw new Problem(`${name}-exists`, 409, `a ${name} with the same ${fields.join(' and ')} exists already`, { fields });
 }
 
 /**
@@ -131,13 +113,10 @@ function taken(name: string, error: unknown): never {
  * @source RFC 9110 §13 (preconditions), RFC 7396 (merge patch)
  */
 export function CommandController<T extends Row>(row: RowClass<T>, name: string) {
-  const happened = (event: string, next: T): Emitted => ({
-    ...{ name: `${name}.${event}`, key: next.id, version: next.version, body: row.state(next) },
-  });
-
   @UseInterceptors(Idempotency, Answers)
   class Commands {
     @Inject(Storage) protected readonly storage: Storage;
+    private table?: Rows<T>;
 
     @Post()
     create(@Input(row) body: T): Promise<Answer<T>> {
@@ -155,41 +134,22 @@ export function CommandController<T extends Row>(row: RowClass<T>, name: string)
     @Delete(':id')
     @HttpCode(204)
     remove(@Param('id') id: string): Promise<void> {
-      return this.storage.transaction(async (tx) => {
-        const { version } = await this.find(id);
-        const { affected } = await tx.delete(row, { id, version });
-        if (!affected) throw stale(name, id);
-        await emit(tx, { name: `${name}.removed`, key: id, version: version + 1, body: { id } });
-      });
+      return this.rows.remove(id);
     }
 
-    /**
-     * The row of that id, as it is now.
-     *
-     * @throws Problem `not-found` (404); `stale` (412) when the request's `If-Match` names another version
-     */
-    protected async find(id: string): Promise<T> {
-      const found = isId(id) ? await this.storage.transaction((tx) => tx.findOneBy<T>(row, { id } as never)) : null;
-      if (!found) throw notFound(name, id);
-      const wanted = context()?.ifMatch;
-      if (wanted !== undefined && wanted !== found.version) throw stale(name, id, found.version);
-      return found;
+    /** The rows, for what else is done to them than `find` and `write`. */
+    protected get rows(): Rows<T> {
+      return (this.table ??= new Rows(row, name, this.storage));
     }
 
-    /**
-     * Store `next` and say so, or refuse if someone else stored it since it was read. The ORM's own `save` counts versions
-     * without comparing them.
-     *
-     * @param event  past tense: the event is `<name>.<event>`
-     * @throws Problem `stale` (412 with `If-Match`, else 409), `<name>-exists` (409) when a unique key is taken
-     */
-    protected write(event: string, next: T): Promise<Answer<T>> {
-      return this.storage.transaction(async (tx) => {
-        if (next.version === undefined) await tx.insert<T>(row, next as never).catch((error: unknown) => taken(name, error));
-        else await this.replace(tx, next);
-        await emit(tx, happened(event, next));
-        return { id: next.id, version: next.version, ...row.state(next) } as Answer<T>;
-      });
+    /** @see Rows.find */
+    protected find(id: string): Promise<T> {
+      return this.rows.find(id);
+    }
+
+    /** @see Rows.write */
+    protected write(event: string, next: T, action?: string): Promise<Answer<T>> {
+      return this.rows.write(event, next, action);
     }
 
     /** Create those of `bodies` that are right and new, all in one transaction, each with its event; the others are told why not. */
@@ -197,7 +157,7 @@ export function CommandController<T extends Row>(row: RowClass<T>, name: string)
       const read = await Promise.all(bodies.map((body) => readInput<T>(row, body).catch(refused)));
       const inputs = read.filter((input): input is Awaited<T> => !Array.isArray(input));
       for (const input of inputs) input.id = uuidv7();
-      const created = inputs.length ? await this.storage.transaction((tx) => this.insertNew(tx, inputs)) : new Set<string>();
+      const created = inputs.length ? await this.storage.transaction((tx) => this.rows.insertNew(tx, inputs)) : new Set<string>();
       return read.map((input): Outcome => {
         if (Array.isArray(input)) return { status: 'refused', errors: input };
         return created.has(input.id) ? { status: 'created', id: input.id } : { status: 'existed' };
@@ -210,30 +170,6 @@ export function CommandController<T extends Row>(row: RowClass<T>, name: string)
       const check = (body: unknown) =>
         readInput<T>(row, body).then(accepted, (error: unknown): Outcome => ({ status: 'refused', errors: refused(error) }));
       return Promise.all(bodies.map(check));
-    }
-
-    /** @returns the ids of those that were not there already */
-    private async insertNew(tx: EntityManager, inputs: readonly T[]): Promise<Set<string>> {
-      await tx
-        .createQueryBuilder()
-        .insert()
-        .into<T>(row)
-        .values(inputs as never)
-        .orIgnore()
-        .updateEntity(false)
-        .execute();
-      const stored = await tx.findBy<T>(row, { id: In(inputs.map(({ id }) => id)) } as never);
-      await emit(tx, ...stored.map((next) => happened('created', next)));
-      return new Set(stored.map(({ id }) => id));
-    }
-
-    private async replace(tx: EntityManager, next: T): Promise<void> {
-      const { id, version, ...fields } = next;
-      const change = { ...fields, version: version + 1 };
-      const stored = tx.update<T>(row, { id, version }, change as never);
-      const { affected } = await stored.catch((error: unknown) => taken(name, error));
-      if (!affected) throw stale(name, id);
-      next.version = version + 1;
     }
   }
   return describeCommands(Commands, row, name);

@@ -25,7 +25,7 @@ import { invalidHeader } from './row.js';
 export class KeptAnswer {
   /** Hash of caller, method, path and key. */
   @PrimaryColumn('bytea') scope: Buffer;
-  /** Hash of query and body: the same key with another one is a mistake. */
+  /** Hash of key, query and body: the same key with another body is a mistake. */
   @Column('bytea') request: Buffer;
   @Column('int') status: number;
   @Column('json') headers: Record<string, string>;
@@ -131,7 +131,8 @@ function asked(request: FastifyRequest, key: string): Asked {
   const [path = '', query = ''] = request.url.split('?', 2);
   return {
     scope: hash(context()?.caller?.id ?? '', request.method, path, key),
-    request: hash(query, JSON.stringify(request.body ?? null)),
+    // With the key, which is kept nowhere: a body may hold a password, and its bare hash could be guessed at.
+    request: hash(key, query, JSON.stringify(request.body ?? null)),
   };
 }
 

@@ -2,7 +2,7 @@ import { Controller, type Type } from '@nestjs/common';
 import { Ctx, EventPattern } from '@nestjs/microservices';
 import type { EntityManager } from 'typeorm';
 import { BusContext, type BusEvent } from '#bus';
-import { type ColumnFacts, columnsOf, quoted, tableOf } from './list.js';
+import { type ColumnFacts, columnsOf, quoted, tableOf } from './list/list.js';
 import type { ViewRow } from './row.js';
 
 /** What each event makes of a view's row: its columns, or null when it is gone. */
@@ -60,7 +60,7 @@ export function projector<V extends ViewRow, E>(view: Type<V>, on: Projection<V,
     // The decorator wants the data first; this handler needs the event alone, which the context holds.
     const descriptor = { value: handle as (...args: unknown[]) => Promise<void>, writable: true, configurable: true };
     Object.defineProperty(Projector.prototype, name, descriptor);
-    EventPattern(name)(Projector.prototype, name, descriptor);
+    EventPattern(name, { views: [tableOf(view)] })(Projector.prototype, name, descriptor);
     Ctx()(Projector.prototype, name, 0);
   }
   return Projector;

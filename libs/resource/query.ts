@@ -5,8 +5,9 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { remainingMs } from '#context';
 import { Storage } from '#storage';
 import { ResourceConfig } from './config.js';
-import { after, fingerprint, fromCursor, invalidQuery, type Order, orderBy, toCursor } from './cursor.js';
+import { after, fingerprint, fromCursor, invalidQuery, type Order, orderBy, toCursor } from './list/cursor.js';
 import {
+  type Comparison,
   columnsOf,
   columnSql,
   filtersOf,
@@ -17,14 +18,19 @@ import {
   readLimit,
   readParameters,
   tableOf,
-} from './list.js';
+} from './list/list.js';
 import { describeQueries } from './openapi/routes.js';
 import { etagOf, invalidHeader, isId, isUnchanged, notFound, nounOf, type ViewRow } from './row.js';
 
 /** What a list can be asked for. */
 export interface ListOptions<V> {
-  /** Columns to filter by, or `{ parameter: column }` where they are called otherwise. A list column is filtered by membership. */
-  filter?: readonly ((keyof V & string) | Readonly<Record<string, keyof V & string>>)[];
+  /**
+   * Columns to filter by, or `{ parameter: column }` where they are called otherwise, or `{ from: ['at', '>='] }` for one comparison.
+   * A list column is filtered by membership.
+   */
+  filter?: readonly (
+    (keyof V & string) | Readonly<Record<string, (keyof V & string) | readonly [keyof V & string, Comparison]>>
+  )[];
   /** Columns to sort by; the first is the default, backwards with `-` in front. */
   sort: (keyof V & string) | `-${keyof V & string}` | readonly ((keyof V & string) | `-${keyof V & string}`)[];
   /** A text column that `q` searches, forgiving typing errors and accents. It wants a trigram index on `extensions.plain(column)`. */

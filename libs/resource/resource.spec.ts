@@ -3,9 +3,9 @@ import { IsArray, IsInt, IsOptional, IsString, Min, ValidateNested } from 'class
 import fc from 'fast-check';
 import { Column, Entity } from 'typeorm';
 import { Problem } from '#problem';
-import { fingerprint, fromCursor, toCursor } from './cursor.js';
+import { fingerprint, fromCursor, toCursor } from './list/cursor.js';
 import { mergePatch, readInput, readPatch } from './input.js';
-import { filtersOf, filterSql, readParameters } from './list.js';
+import { filtersOf, filterSql, readParameters } from './list/list.js';
 import { inputSchema } from './openapi/schema.js';
 import { CommandController, commandService, Row } from './resource.js';
 import { entityTags, isUnchanged } from './row.js';

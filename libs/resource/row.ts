@@ -7,6 +7,7 @@ export interface RowClass<T extends Row> {
   new (): T;
   readonly name: string;
   readonly shown: readonly string[];
+  readonly personal: readonly string[];
   state(row: Row): Record<string, unknown>;
 }
 
@@ -20,6 +21,9 @@ export abstract class Row {
 
   /** The columns that events and answers hold. What is not named here never leaves: no hash and no secret by accident. */
   static readonly shown: readonly string[] = [];
+
+  /** Those of them that say something of a person when the row is about one: erasing the person blanks them in audit records too. */
+  static readonly personal: readonly string[] = [];
 
   /** What others may know of `row`: its shown columns, those without a value left out. */
   static state(this: { readonly shown: readonly string[] }, row: Row): Record<string, unknown> {

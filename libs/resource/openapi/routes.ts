@@ -15,7 +15,7 @@ import {
   ApiTags,
   getSchemaPath,
 } from '@nestjs/swagger';
-import type { Filter } from '../list.js';
+import type { Filter } from '../list/list.js';
 import { nounOf, type Row, type RowClass, type ViewRow } from '../row.js';
 import { answerSchema, inputSchema, KINDS, type Schema, text, viewSchema } from './schema.js';
 
@@ -39,7 +39,15 @@ class ProblemBody {
 }
 
 // Where the package keeps what its decorators say; it does not export the names.
-const DECORATORS = { API_RESPONSE: 'swagger/apiResponse', API_OPERATION: 'swagger/apiOperation' } as const;
+const DECORATORS = {
+  API_RESPONSE: 'swagger/apiResponse',
+  API_OPERATION: 'swagger/apiOperation',
+  API_PARAMETERS: 'swagger/apiParameters',
+} as const;
+interface Parameter {
+  in?: string;
+  name?: string;
+}
 
 const REASONS: Readonly<Record<number, string>> = {
   400: 'The input is wrong; `errors` names each place',
@@ -120,12 +128,31 @@ const routeOf = (prototype: Record<string, NewableFunction>, method: string): st
     : undefined;
 };
 
+const SAYS = /^swagger\//;
+
+/** What an inherited route says of itself goes for the method that stands in its place, unless that says something else. */
+export function describeOverrides(controller: Type): void {
+  const own = controller.prototype as Record<string, NewableFunction>;
+  const inherited = Object.getPrototypeOf(own) as Record<string, NewableFunction>;
+  for (const verb of Object.getOwnPropertyNames(own)) {
+    if (routeOf(own, verb) === undefined || routeOf(inherited, verb) === undefined) continue;
+    const [mine, theirs] = [own[verb]!, inherited[verb]!];
+    for (const key of (Reflect.getMetadataKeys(theirs) as string[]).filter((key) => SAYS.test(key)))
+      if (!Reflect.hasMetadata(key, mine)) Reflect.defineMetadata(key, Reflect.getMetadata(key, theirs), mine);
+    const parameters = (method: NewableFunction) => (Reflect.getMetadata(DECORATORS.API_PARAMETERS, method) ?? []) as Parameter[];
+    const isNew = ({ in: place, name }: Parameter) => !parameters(mine).some((own) => own.in === place && own.name === name);
+    const kept = parameters(theirs).filter((each) => each.in !== 'body' && isNew(each));
+    Reflect.defineMetadata(DECORATORS.API_PARAMETERS, [...parameters(mine), ...kept], mine);
+  }
+}
+
 /** Describe the verbs a subclass adds: each answers the row, unless it says otherwise itself. */
 export function describeVerbs<T extends Row>(controller: Type, row: RowClass<T>): void {
   const prototype = controller.prototype as Record<string, NewableFunction>;
   for (const verb of Object.getOwnPropertyNames(prototype)) {
     const route = routeOf(prototype, verb);
-    if (route === undefined) continue;
+    // In place of an inherited route it says what that one says.
+    if (route === undefined || routeOf(Object.getPrototypeOf(prototype) as typeof prototype, verb) !== undefined) continue;
     const said = (key: string) => Reflect.hasMetadata(key, prototype[verb]!);
     const ofOne = route.includes(':id') ? [ID, IF_MATCH, ...[404, 412].map(problem)] : [];
     const done = ApiResponse({ status: 200, description: 'Done', schema: answerSchema(row), headers: ETAG });

@@ -1,7 +1,7 @@
 import type { Type } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
 import { inputFields, isOptional, type Rule } from '../input.js';
-import { columnsOf, type Kind } from '../list.js';
+import { columnsOf, type Kind } from '../list/list.js';
 import type { Row, RowClass, ViewRow } from '../row.js';
 
 /** A JSON Schema (2020-12), as OpenAPI 3.1 has it. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { invalidInput } from '#problem';
-import { isId, type RequestError } from './row.js';
+import { isId, type RequestError } from '../row.js';
 
 /** What a list is ordered by; equal values are told apart by id, and rows without a value come last in both directions. */
 export interface Order {

@@ -1,8 +1,8 @@
 import type { Type } from '@nestjs/common';
 import { getMetadataArgsStorage } from 'typeorm';
-import type { ResourceConfig } from './config.js';
+import type { ResourceConfig } from '../config.js';
 import { invalidQuery, type Order } from './cursor.js';
-import { isId } from './row.js';
+import { isId } from '../row.js';
 
 /** What a column holds, as far as a query parameter and a JSON schema care. */
 export type Kind = 'text' | 'int' | 'number' | 'boolean' | 'date' | 'instant' | 'id' | 'json';
@@ -79,14 +79,22 @@ export interface Filter {
   operator: string;
 }
 
-/** The parameters that `filter` allows: equality, membership for lists, and `.gte` `.gt` `.lte` `.lt` for what has an order. */
+/** How a parameter says that it compares otherwise than by equality. */
+export type Comparison = '>=' | '>' | '<=' | '<';
+
+/**
+ * The parameters that `filter` allows: equality, membership for lists, and `.gte` `.gt` `.lte` `.lt` for what has an order; or
+ * the one comparison that is named with the column.
+ */
 export function filtersOf(
   columns: ReadonlyMap<string, ColumnFacts>,
-  filter: Readonly<Record<string, string>>,
+  filter: Readonly<Record<string, string | readonly [string, Comparison]>>,
 ): Map<string, Filter> {
-  const all = Object.entries(filter).flatMap(([parameter, name]) => {
+  const all = Object.entries(filter).flatMap(([parameter, by]) => {
+    const [name, operator] = typeof by === 'string' ? [by] : by;
     const column = columns.get(name);
     if (!column) throw new Error(`there is no column ${name} to filter by`);
+    if (operator) return [{ parameter, column, operator }];
     const isOrdered = !column.isArray && ['int', 'number', 'date', 'instant'].includes(column.kind);
     const further = isOrdered ? Object.entries(OPERATORS) : [];
     return [

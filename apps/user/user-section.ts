@@ -1,0 +1,53 @@
+import { IsEmail, IsIn, IsInt, IsOptional, IsString, IsUrl, Max, Min } from 'class-validator';
+import { Section } from '#config';
+
+/** What a registration waits for before its account can sign in. */
+export type Confirmation = 'none' | 'email' | 'administrator';
+
+/** How accounts are made, kept and written to. */
+@Section('user')
+export class UserConfig {
+  @IsIn(['none', 'email', 'administrator']) confirmation: Confirmation;
+  /** The first administrator's, whom `mesh` makes at the first start. */
+  @IsEmail() firstAdministrator: string;
+
+  /** argon2id: memory of one hash, KiB. */
+  @IsInt() @Min(8) @Max(1_048_576) hashMemoryKib: number;
+  /** argon2id: how often it goes over its memory. */
+  @IsInt() @Min(1) @Max(100) hashPasses: number;
+  /** argon2id: lanes. */
+  @IsInt() @Min(1) @Max(16) hashLanes: number;
+  /** Hashes computed at once. */
+  @IsInt() @Min(1) @Max(64) hashesAtOnce: number;
+  /** Hashes that may wait for their turn; more are refused. */
+  @IsInt() @Min(1) hashesWaiting: number;
+
+  /** Wrong current passwords that one account may give within `wrongPasswordSeconds`. */
+  @IsInt() @Min(1) @Max(1000) wrongPasswords: number;
+  @IsInt() @Min(1) wrongPasswordSeconds: number;
+
+  /** How long a link to confirm an address holds, hours. */
+  @IsInt() @Min(1) @Max(720) confirmLinkHours: number;
+  /** How long a link to set a new password holds, minutes. */
+  @IsInt() @Min(1) @Max(1440) resetLinkMinutes: number;
+  /** Between two such links to one account, seconds: nobody can fill another's mailbox. */
+  @IsInt() @Min(0) @Max(3600) resetEverySeconds: number;
+
+  /** Who our e-mails are from. */
+  @IsString() mailFrom: string;
+  /** Where e-mails are put as files while there is no SMTP server; relative to the data folder. */
+  @IsString() outboxFolder: string;
+  /** The SMTP server, `smtps://user@host`; the secret SMTP_URL wins. */
+  @IsOptional() @IsUrl({ protocols: ['smtp', 'smtps'], require_protocol: true, require_tld: false }) smtpUrl?: string;
+  /** For one e-mail to be taken by that server, ms. */
+  @IsInt() @Min(100) @Max(120_000) smtpTimeoutMs: number;
+  /** Between two looks for e-mails that nobody announced, ms. */
+  @IsInt() @Min(10) mailPollMs: number;
+  /** Before an e-mail that failed is tried again, at first and at most, ms. */
+  @IsInt() @Min(1) mailRetryMinMs: number;
+  @IsInt() @Min(1) mailRetryMaxMs: number;
+  /** After this an e-mail is given up, hours. */
+  @IsInt() @Min(1) mailGiveUpHours: number;
+  /** When the process stops, the e-mail under way may take, ms. */
+  @IsInt() @Min(0) @Max(10_000) mailDrainMs: number;
+}

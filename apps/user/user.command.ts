@@ -1,0 +1,137 @@
+import { Body, Controller, HttpCode, Inject, Param, Patch, Post, Put } from '@nestjs/common';
+import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsIn, IsOptional, IsString, Length } from 'class-validator';
+import { Allow, currentCaller, Public } from '#auth';
+import { Problem } from '#problem';
+import { type Answer, CommandController, commandService, Input, notFound, serve } from '#resource';
+import { Accounts, present, Registration, User } from './account.js';
+import { AccountsController } from './account.internal.js';
+import { Link, Links } from './mail/link.js';
+import { Post as PostOffice } from './mail/post.js';
+import { Mail, MailQueue } from './mail/queue.js';
+import { MailTransport } from './mail/transport.js';
+import { OwnPassword } from './password/own.js';
+import { Passwords } from './password/password.js';
+import { SignIn } from './sign-in.js';
+import { UserConfig } from './user-section.js';
+import type { Role } from './user.events.js';
+
+/** Every role there is. */
+const ROLES: readonly Role[] = ['customer', 'cashier', 'usher', 'manager', 'chain-admin', 'operator'];
+const Anyone = () => Allow('customer', 'cashier', 'usher', 'manager', 'chain-admin', 'operator');
+
+/** What a user may do from now on. */
+export class Roles {
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(ROLES.length)
+  @ArrayUnique()
+  @IsIn(ROLES, { each: true })
+  roles: Role[];
+}
+
+/** A new password, and the one it takes the place of. */
+export class PasswordChange {
+  @IsString() @Length(1, 1000) current: string;
+  /** 10 to 200 characters. */
+  @IsString() @Length(1, 1000) password: string;
+}
+
+/** The word of whoever asks for their own account to be erased. */
+export class Erasure {
+  @IsOptional() @IsString() @Length(1, 1000) password?: string;
+}
+
+@Controller('users')
+@Allow('chain-admin')
+export class UserCommandController extends CommandController(User, 'user') {
+  @Inject(Accounts) private readonly accounts: Accounts;
+  @Inject(OwnPassword) private readonly own: OwnPassword;
+
+  /** Become a customer. @throws Problem `user-exists` (409) when the e-mail has an account, whatever its case */
+  @Post()
+  @Public()
+  override create(@Input(Registration) body: User & Registration): Promise<Answer<User>> {
+    return this.accounts.register(body);
+  }
+
+  @Patch(':id')
+  @Anyone()
+  override async patch(@Param('id') id: string, @Body() body: unknown): Promise<Answer<User>> {
+    this.mayChange(id);
+    present(await this.find(id));
+    return super.patch(id, body);
+  }
+
+  /** A user is erased, so that what refers to it stays whole: there is no such route. */
+  override remove(id: string): Promise<void> {
+    throw new Problem('method-not-allowed', 405, `user ${id} can be erased, not removed`);
+  }
+
+  /** Let an account sign in that waits for it. */
+  @Post(':id/confirm')
+  @HttpCode(200)
+  async confirm(@Param('id') id: string): Promise<Answer<User>> {
+    return this.accounts.confirm(await this.find(id));
+  }
+
+  /** Keep an account from signing in. @throws Problem `own-account`, `last-administrator` (409) */
+  @Post(':id/disable')
+  @HttpCode(200)
+  async disable(@Param('id') id: string): Promise<Answer<User>> {
+    if (currentCaller().id === id)
+      throw new Problem('own-account', 409, 'nobody disables the own account: ask another administrator');
+    return this.accounts.disable(await this.find(id));
+  }
+
+  /** Let it sign in again. @throws Problem `user-erased` (409) */
+  @Post(':id/enable')
+  @HttpCode(200)
+  async enable(@Param('id') id: string): Promise<Answer<User>> {
+    return this.accounts.enable(await this.find(id));
+  }
+
+  /** @throws Problem `last-administrator`, `user-erased` (409) */
+  @Put(':id/roles')
+  async roles(@Param('id') id: string, @Input(Roles) { roles }: Roles): Promise<Answer<User>> {
+    return this.accounts.setRoles(await this.find(id), roles);
+  }
+
+  /** Change one's own password, which ends all sessions. @throws Problem `wrong-password` (403), `too-many-requests` (429) */
+  @Post(':id/password')
+  @HttpCode(200)
+  @Anyone()
+  async password(@Param('id') id: string, @Input(PasswordChange) { current, password }: PasswordChange): Promise<Answer<User>> {
+    if (currentCaller().id !== id) throw notFound('user', id);
+    const user = await this.find(id);
+    await this.own.check(id, current);
+    return this.accounts.setPassword(user, password);
+  }
+
+  /** Leave nothing of a person: one's own account with the password, or any as administrator. */
+  @Post(':id/erase')
+  @HttpCode(200)
+  @Anyone()
+  async erase(@Param('id') id: string, @Input(Erasure) { password }: Erasure): Promise<Answer<User>> {
+    this.mayChange(id);
+    const user = await this.find(id);
+    if (currentCaller().id === id) await this.own.check(id, password ?? '');
+    return this.accounts.erase(user);
+  }
+
+  private mayChange(id: string): void {
+    const caller = currentCaller();
+    if (caller.id !== id && !caller.roles.includes('chain-admin')) throw notFound('user', id);
+  }
+}
+
+export const UserCommand = commandService({
+  name: 'user-command',
+  row: User,
+  controller: UserCommandController,
+  tables: [Link, Mail],
+  sections: [UserConfig],
+  controllers: [AccountsController],
+  providers: [Accounts, OwnPassword, Passwords, SignIn, Links, MailQueue, MailTransport, PostOffice],
+});
+
+await serve(import.meta, UserCommand);
