@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   existsSync,
@@ -90,6 +91,24 @@ export function openCluster(path: string, lasting: boolean): Cluster {
   return { dir, data: moveAway(dir, user, lasting), user };
 }
 
+/**
+ * Give the cluster in `from` another folder, with its data wherever they are. Nothing may run on it.
+ *
+ * @param to  a path at which there is nothing
+ */
+export function renameCluster(from: string, to: string): void {
+  const dir = realpathSync(from);
+  const data = movedTo(dir);
+  renameSync(dir, to);
+  if (!data) return;
+  const target = realpathSync(to);
+  const home = join(dirname(dirname(data)), `cinemanzana-${pathHash(target)}`);
+  rmSync(home, { recursive: true, force: true }); // of a folder that was here once and was deleted by hand
+  renameSync(dirname(data), home);
+  writeFileSync(originFile(home), `${target}\n`);
+  writeFileSync(movedFile(target), `${join(home, basename(data))}\n`);
+}
+
 /** Remove every file of the cluster in `path`, also those that had to live elsewhere. */
 export function removeCluster(path: string): void {
   if (!existsSync(path)) return;
@@ -127,6 +146,21 @@ function run(program: string, args: string[], user?: SystemUser): Promise<void> 
       code === 0 ? done() : failed(new Error(`${basename(program)} failed (${code}):\n${said.trim()}`)),
     );
   });
+}
+
+/** Where PostgreSQL keeps what ALTER SYSTEM sets. */
+export const CHANGED_SETTINGS = 'postgresql.auto.conf';
+
+/**
+ * Archiving can be switched on only by a restart, but what it does by a reload. So it is always on and does nothing until
+ * the first backup: without a backup an archive is of no use, and nobody would clear it.
+ *
+ * @returns settings to start with
+ */
+export function archiving({ data }: Cluster): string[] {
+  const file = join(data, CHANGED_SETTINGS);
+  if (!/^archive_(command|library)\b/m.test(readFileSync(file, 'utf8'))) appendFileSync(file, `archive_command = 'exit 0'\n`);
+  return ['archive_mode=on'];
 }
 
 /** Make the cluster's data unless it is there. What is there is whole: it is made beside its place and then renamed. */

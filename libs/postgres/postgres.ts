@@ -2,14 +2,17 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Binaries, binaries } from './binaries.js';
-import { type Cluster, initialise, openCluster, password, removeCluster } from './cluster.js';
+import { archiving, type Cluster, initialise, openCluster, password, removeCluster } from './cluster.js';
+import type { SystemUser } from './files.js';
 import { type Guarded, startGuarded } from './guard.js';
 import { claim, clearStale, disclaim, launcherOf, pause, postmasterOf, stopPostmaster } from './processes.js';
 
 export { openClient } from './client.js';
-export { prepareDatabase, processUrl, roleOf, type PrepareOptions } from './prepare.js';
+export { CHANGED_SETTINGS, renameCluster } from './cluster.js';
+export type { SystemUser } from './files.js';
+export { prepareDatabase, processUrl, rebuildSchemaOf, roleOf, type PrepareOptions } from './prepare.js';
 
 /** How the embedded PostgreSQL runs. */
 export interface PostgresOptions {
@@ -113,7 +116,8 @@ export class EmbeddedPostgres {
 
 async function startOn(cluster: Cluster, programs: Binaries, options: PostgresOptions): Promise<EmbeddedPostgres> {
   const { durable = true, onLog = () => undefined } = options;
-  const settings = [...SETTINGS, ...LOCAL_ONLY, ...(durable ? [] : FORGETFUL)].flatMap((setting) => ['-c', setting]);
+  const lasting = durable ? archiving(cluster) : FORGETFUL;
+  const settings = [...SETTINGS, ...LOCAL_ONLY, ...lasting].flatMap((setting) => ['-c', setting]);
   for (const giveUpAt = Date.now() + STALE_PATIENCE_MS; ; await pause(200)) {
     const port = options.port || (await choosePort(cluster));
     clearStale(cluster.data);
@@ -149,6 +153,33 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
     disclaim(cluster.dir);
     throw error;
   }
+}
+
+/** A cluster's folders and how to reach it, whoever runs it. */
+export interface ClusterPlace {
+  /** PGDATA, which may be outside of the folder asked for. */
+  dataDir: string;
+  /** Beside the data, where PostgreSQL's user can reach it: what was written of the log, once there is a backup. */
+  archiveDir: string;
+  /** Whom its files must belong to, when not to us. */
+  user?: SystemUser;
+  isRunning: boolean;
+  /** The superuser's address of a database, on the port it has now or had last. */
+  url(database?: string): string;
+}
+
+/** Find the cluster in `dir`, or choose the folders of one that is to be made there, whose data must outlive a restart of the machine. */
+export function placeOf(dir: string): ClusterPlace {
+  const cluster = openCluster(dir, true);
+  const portFile = join(cluster.dir, 'port');
+  return {
+    dataDir: cluster.data,
+    archiveDir: join(dirname(cluster.data), 'archive'),
+    user: cluster.user,
+    isRunning: postmasterOf(cluster.data) !== undefined,
+    url: (database = 'cinemanzana') =>
+      `postgres://mesh:${password(cluster)}@127.0.0.1:${readFileSync(portFile, 'utf8').trim()}/${database}`,
+  };
 }
 
 /**
