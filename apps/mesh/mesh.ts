@@ -1,8 +1,10 @@
 import { Command } from 'commander';
+import { addLoadCommands } from '../load/command.js';
 import { addBackupCommands } from './backup/command.js';
 import { addConfigCommands, addOperateCommands } from './operate/command.js';
 import { addDataCommands, addNewCommand } from './data/command.js';
 import { addDevCommand } from './dev/command.js';
+import { addEventCommands } from './events/command.js';
 import { addIdentityCommands } from './identity/command.js';
 import { addUpCommand } from './up/command.js';
 
@@ -25,7 +27,9 @@ export async function main(args: string[], node: string = process.execPath): Pro
   addConfigCommands(program);
   addNewCommand(program);
   addDataCommands(program);
+  addEventCommands(program);
   addBackupCommands(program);
+  addLoadCommands(program);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {

@@ -10,6 +10,12 @@ export class OutboxConfig {
   @Max(10_000)
   batchEvents: number;
 
+  /** While events come faster than each can be sent by itself, those of so long are sent together, ms. */
+  @IsInt()
+  @Min(0)
+  @Max(1_000)
+  gatherMs: number;
+
   /** Between two looks for events that nobody announced, ms. */
   @IsInt()
   @Min(10)

@@ -78,6 +78,27 @@ it('sends what was committed, at once and in order, with the trace of its cause'
   expect(await waiting()).toBe(0);
 });
 
+it('sends one that comes alone at once, and a stream of them together', async () => {
+  const sizes: number[] = [];
+  const publish = async (...[tx, events]: Parameters<typeof append>) => {
+    await append(tx, events);
+    if (events.length > 0) sizes.push(events.length);
+  };
+  relay(one, { 'outbox.gatherMs': 400, 'outbox.pollMs': 60_000 }, { publish }).start();
+  const startedMs = performance.now();
+  await make(one, 'a', 1);
+  await until('it is sent', () => sizes.length === 1);
+  expect(performance.now() - startedMs).toBeLessThan(400);
+  await Promise.all(
+    ['a', 'b', 'c'].map(async (key) => {
+      for (let version = 2; version <= 12; version++) await make(one, key, version);
+    }),
+  );
+  await until('all are sent', async () => (await waiting()) === 0);
+  expect(sizes.reduce((sum, size) => sum + size)).toBe(34);
+  expect(sizes.length).toBeLessThan(12);
+});
+
 it('sends nothing of a transaction that is rolled back', async () => {
   const sender = relay(one);
   sender.start();

@@ -106,8 +106,11 @@ export class Relay {
     for (let failures = 0; this.isWoken && !this.stopping.signal.aborted;) {
       this.isWoken = false;
       try {
-        if ((await this.send()) === config.batchEvents) this.isWoken = true;
+        const sent = await this.send();
         failures = 0;
+        if (sent === config.batchEvents) this.isWoken = true;
+        // Others committed meanwhile, so they come faster than one by one can be sent. One that comes alone goes at once.
+        else if (sent > 0 && this.isWoken) await rest(config.gatherMs, this.stopping.signal);
       } catch (error) {
         if (!isUnavailable(error) && failures === 0) log.warn('events cannot be sent, will try again', { error });
         this.isWoken = true;
