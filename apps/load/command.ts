@@ -35,6 +35,7 @@ function addEvents(load: Command) {
     .description('events from commit to projection beside the limit of the machine, and the wake-up when idle')
     .option('--rows <count>', 'in each block', count, 2000)
     .option('--blocks <count>', 'of the limit and of the bus in turns', count, 3)
+    .option('--writers <count>', 'requests that write at a time; a process has three connections', count, 3)
     .option('--singles <count>', 'single events for the wake-up', count, 200)
     .option('--spaced <ms>', 'how far apart those are at most', count, 60)
     .option('--set <key=number>', 'a setting to try', setting, {})
@@ -47,6 +48,7 @@ function addEvents(load: Command) {
       async (wish: {
         rows: number;
         blocks: number;
+        writers: number;
         singles: number;
         spaced: number;
         set: Record<string, number>;

@@ -8,6 +8,8 @@ export interface BenchOptions {
   /** Rows of each block; blocks of the limit and of the bus take turns, so that both meet the same machine. */
   rows: number;
   blocks: number;
+  /** Requests that write at a time; a process has three connections. */
+  writers: number;
   /** Single events for the wake-up, and how far apart at most, ms. */
   singles: number;
   spacedMs: number;
@@ -19,7 +21,7 @@ export interface BenchOptions {
 export interface BenchResult {
   /** What one connection inserts, a row a commit, and another reads, in plain SQL. */
   limitPerSecond: number;
-  /** From commit to the commit of the projection, one writer connection. */
+  /** From commit to the commit of the projection, a commit each. */
   eventsPerSecond: number;
   /** The second of the first. */
   percentOfLimit: number;
@@ -44,6 +46,7 @@ class Bench {
   constructor(
     private readonly arena: Arena,
     private readonly over: ChildOptions['over'],
+    private readonly writers: number,
   ) {}
 
   async start(): Promise<void> {
@@ -66,7 +69,7 @@ class Bench {
   /** @returns seconds from the first write to the last projection's commit */
   async events(rows: number): Promise<number> {
     const keys = `e${++this.block}-`;
-    const { startedAt } = await this.producer.ask({ said: 'events', rows, keys }, 'written');
+    const { startedAt } = await this.producer.ask({ said: 'events', rows, keys, writers: this.writers }, 'written');
     const last = await this.all(keys, rows);
     return Number(last - (startedAt as bigint)) / NS_PER_SECOND;
   }
@@ -105,13 +108,14 @@ const WARM_ROWS = 300;
 export async function benchEvents({
   rows,
   blocks,
+  writers,
   singles,
   spacedMs,
   over,
   say = () => undefined,
 }: BenchOptions): Promise<BenchResult> {
   const arena = await Arena.open();
-  const bench = new Bench(arena, over);
+  const bench = new Bench(arena, over, writers);
   const seconds = { plain: 0, events: 0 };
   try {
     await bench.start();

@@ -75,9 +75,13 @@ async function plain({ rows, keys }: { rows: number; keys: string }) {
   tell({ said: 'written', startedAt });
 }
 
-async function events({ rows, keys }: { rows: number; keys: string }) {
+/** As many at a time as requests would be, each in a transaction of its own. */
+async function events({ rows, keys, writers }: { rows: number; keys: string; writers: number }) {
   const startedAt = globalThis.process.hrtime.bigint();
-  for (let n = 0; n < rows; n++) await write(storage, `${keys}${n}`);
+  const writer = async (first: number) => {
+    for (let n = first; n < rows; n += writers) await write(storage, `${keys}${n}`);
+  };
+  await Promise.all(Array.from({ length: writers }, (_, first) => writer(first)));
   tell({ said: 'written', startedAt });
 }
 

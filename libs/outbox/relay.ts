@@ -3,6 +3,7 @@ import { type BusEvent, publish as append } from '#bus';
 import { runWithout } from '#context';
 import type { Log } from '#log';
 import type { Gauge, Metrics } from '#metrics';
+import { Problem } from '#problem';
 import { backoffMs, isUnavailable, rest, type Storage } from '#storage';
 import type { OutboxConfig } from './outbox-section.js';
 import { hasEmitted } from './emit.js';
@@ -127,19 +128,37 @@ export class Relay {
 
   /** @returns how many were sent */
   private send(): Promise<number> {
-    const { storage, process, config, publish = append } = this.options;
+    return runWithout(async () => {
+      if (this.options.publish) return this.sendBy(this.options.publish);
+      try {
+        return await this.sendAtOnce();
+      } catch (error) {
+        // A request's limits are too narrow for a full batch on a busy machine.
+        if (error instanceof Problem && error.type === 'storage-slow') return this.sendBy(append);
+        throw error;
+      }
+    });
+  }
+
+  /** To the log in the same database, in one round trip. */
+  private async sendAtOnce(): Promise<number> {
+    const { storage, process, config } = this.options;
+    const [row] = await storage.query<{ sent: number }>('SELECT outbox_send($1, $2) AS sent', [process, config.batchEvents]);
+    return row!.sent;
+  }
+
+  private sendBy(publish: Publish): Promise<number> {
+    const { storage, process, config } = this.options;
     // Not to wait for the disk is safe: what leaves the outbox and what enters the log are lost together, and sent again.
-    return runWithout(() =>
-      storage.background({ ...config, isDurable: false }, async (tx) => {
-        await tx.query(`SELECT pg_advisory_xact_lock(hashtextextended('outbox:' || $1, 0))`, [process]);
-        const [rows] = await tx.query<[Row[], number]>(
-          'DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox ORDER BY seq LIMIT $1) RETURNING *',
-          [config.batchEvents],
-        );
-        rows.sort((a, b) => Number(BigInt(a.seq) - BigInt(b.seq)));
-        await publish(tx, rows.map(asEvent));
-        return rows.length;
-      }),
-    );
+    return storage.background({ ...config, isDurable: false }, async (tx) => {
+      await tx.query(`SELECT pg_advisory_xact_lock(hashtextextended('outbox:' || $1, 0))`, [process]);
+      const [rows] = await tx.query<[Row[], number]>(
+        'DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox ORDER BY seq LIMIT $1) RETURNING *',
+        [config.batchEvents],
+      );
+      rows.sort((a, b) => Number(BigInt(a.seq) - BigInt(b.seq)));
+      await publish(tx, rows.map(asEvent));
+      return rows.length;
+    });
   }
 }
