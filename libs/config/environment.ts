@@ -40,6 +40,8 @@ export interface Environment {
   databaseIsEmbedded: boolean;
   consulUrl: string;
   configUrl: string;
+  /** Brokers of a Kafka cluster to begin with, `host:port`; none while events go through the database. */
+  kafkaBrokers: readonly string[];
   /** What the launcher left, if a mesh runs from this data folder. */
   runtime?: RuntimeFile;
   /** The terminal wants no colours. */
@@ -54,6 +56,13 @@ function readRuntime(dataDir: string): RuntimeFile | undefined {
   } catch {
     return undefined;
   }
+}
+
+function brokers(text = ''): string[] {
+  const all = text.split(',').map((broker) => broker.trim()).filter(Boolean); // prettier-ignore
+  const wrong = all.find((broker) => !/^(\[[\da-f:]+\]|[^\s:/]+):\d{1,5}$/i.test(broker));
+  if (wrong !== undefined) throw new Error(`KAFKA_BROKERS must be host:port, or several with commas; '${wrong}' is not`);
+  return all;
 }
 
 function wholeNumber(env: NodeJS.ProcessEnv, name: string): number | undefined {
@@ -87,6 +96,7 @@ export function environment(env: NodeJS.ProcessEnv = process.env): Environment {
     databaseIsEmbedded: given === undefined && runtime?.database !== undefined,
     consulUrl: env.CONSUL_HTTP_ADDR || runtime?.consul || 'http://127.0.0.1:8500',
     configUrl: env.CONFIG_URL || runtime?.config || 'http://127.0.0.1:8888',
+    kafkaBrokers: brokers(readSecret(env, undefined, 'KAFKA_BROKERS')),
     runtime,
     noColor: Boolean(env.NO_COLOR),
     secret: (name) => readSecret(env, dataDir, name),

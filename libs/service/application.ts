@@ -13,7 +13,7 @@ import { Discovery } from '#discovery';
 import { HealthController, Needs } from '#health';
 import { Log } from '#log';
 import { Metrics } from '#metrics';
-import { OutboxConfig, Relay } from '#outbox';
+import { OutboxConfig, type Publish, Relay } from '#outbox';
 import { Storage } from '#storage';
 import type { ServiceDefinition } from './definition.js';
 import { fastifyOver, observe } from './http/fastify.js';
@@ -89,19 +89,20 @@ export interface Application {
 }
 
 function fit({ definition, parts }: Blueprint): Fittings {
-  const { env, log, metrics, settings, storage } = parts;
+  const { env, log, metrics, settings, storage, events } = parts;
   const { name, emits } = definition;
   const needs = new Needs();
   if (storage) needs.need('the database', () => storage.ping());
   const config = settings.section(OutboxConfig);
-  const relay = storage && emits ? new Relay({ storage, process: name, log, metrics, config }) : undefined;
+  const publish: Publish | undefined = events && ((tx, some) => events.publish(tx, some));
+  const relay = storage && emits ? new Relay({ storage, process: name, log, metrics, config, publish }) : undefined;
   return { needs, relay, document: new ApiDocument(name, env.version) };
 }
 
 /** Build the application over its parts and let it answer requests on `http`. */
 export async function standUp(blueprint: Blueprint, http: HttpServer): Promise<Application> {
   const { definition, parts } = blueprint;
-  const { log, metrics, settings, storage } = parts;
+  const { log, metrics, settings, storage, events: source } = parts;
   const fittings = fit(blueprint);
   const config = settings.section(ServiceConfig);
   let rest: RequestListener | undefined;
@@ -115,7 +116,7 @@ export async function standUp(blueprint: Blueprint, http: HttpServer): Promise<A
   if (definition.listens && storage) {
     const instance = instanceId(definition.name, blueprint.slot);
     const config = settings.section(BusConfig);
-    const strategy = new BusServer({ storage, process: definition.name, instance, log, metrics, config });
+    const strategy = new BusServer({ storage, process: definition.name, instance, log, metrics, config, source });
     BusServer.join(nest, strategy);
   }
   await nest.init();

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Breakers, BreakerConfig } from '#breaker';
-import { BusConfig } from '#bus';
+import { BusConfig, KafkaConfig, type KafkaLog, openLog } from '#bus';
 import { AuthConfig, meshIssuer, type TokenIssuer, Verifier } from '#auth';
 import { Client, ClientConfig, type Registry } from '#client';
 import { clientSecretName, type Environment, loadSettings, type SectionClass, type Settings } from '#config';
@@ -26,6 +26,7 @@ export const platformSections: readonly SectionClass[] = [
   AuthConfig,
   StorageConfig,
   BusConfig,
+  KafkaConfig,
   OutboxConfig,
 ];
 
@@ -45,6 +46,8 @@ export interface Parts {
   issuer: TokenIssuer;
   verifier: Verifier;
   storage?: Storage;
+  /** The log of events, when it is not the one in the storage's database. */
+  events?: KafkaLog;
 }
 
 export interface PartsOptions {
@@ -109,6 +112,16 @@ async function openTables(options: PartsOptions, settings: Settings): Promise<St
   return storage;
 }
 
+/** The log that the process's events come from and go to. */
+async function openEvents({ definition, log, env, opened }: PartsOptions, settings: Settings, storage?: Storage) {
+  if (!storage || !(definition.emits || definition.listens)) return undefined;
+  const { kafkaBrokers: brokers, secret } = env();
+  const [config, busConfig] = [settings.section(KafkaConfig), settings.section(BusConfig)];
+  const events = await openLog({ storage, process: definition.name, brokers, secret, log, config, busConfig });
+  if (events) opened(() => events.close());
+  return events;
+}
+
 /** Whose tokens are accepted: the mesh's own issuer's, unless a test has another. */
 function trust({ issuer: given, env, opened }: PartsOptions, client: Client, config: AuthConfig) {
   const own = given ? undefined : meshIssuer(env().publicUrl, client, config);
@@ -144,7 +157,8 @@ export async function openParts(options: PartsOptions): Promise<Parts> {
   const { issuer, verifier } = trust(options, client, settings.section(AuthConfig));
   const storage = await openTables(options, settings);
   if (storage) opened(() => storage.close());
-  return { env: env(), log, settings, metrics, discovery, breakers, client, issuer, verifier, storage };
+  const events = await openEvents(options, settings, storage);
+  return { env: env(), log, settings, metrics, discovery, breakers, client, issuer, verifier, storage, events };
 }
 
 /** An instance's id is the same after a restart, so that the restart replaces it. */

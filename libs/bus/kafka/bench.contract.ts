@@ -3,7 +3,7 @@ import { fileSettings, type Flat } from '#config';
 import { type Log, silentLog } from '#log';
 import { openStorage, type Storage, StorageConfig } from '#storage';
 import { Bench } from '../bench.contract.js';
-import { Cluster } from './cluster.js';
+import { Cluster } from './client/cluster.js';
 import { KafkaLog } from './log.js';
 
 /** Where the Kafka is that specs may use. */
@@ -16,8 +16,10 @@ interface Wish {
   brokers?: readonly string[];
   over?: Flat;
   log?: Log;
+  secret?: (name: string) => string | undefined;
 }
 
+const given = (name: string) => process.env[name];
 const quick: Flat = { 'kafka.topicPrefix': 'test.', 'kafka.awayMs': 100, 'kafka.connectMs': 1000, 'kafka.requestMs': 2000 };
 
 function sections(over: Flat = {}) {
@@ -31,13 +33,15 @@ function sections(over: Flat = {}) {
   };
 }
 
-/** A process's log in Kafka. */
-export function kafkaLog(storage: Storage, process: string, { brokers = BROKERS, over, log = silentLog }: Wish = {}): KafkaLog {
+/** A process's way to Kafka. */
+export function clusterOf(process: string, { brokers = BROKERS, over, log = silentLog, secret = given }: Wish = {}): Cluster {
   const { config, busConfig } = sections(over);
-  const secret = (name: string) => globalThis.process.env[name];
-  const cluster = new Cluster({ brokers, process, secret, log, config, keepDays: busConfig.keepDays });
-  return new KafkaLog({ storage, cluster, config, busConfig });
+  return new Cluster({ brokers, process, secret, log, config, keepDays: busConfig.keepDays });
 }
+
+/** A process's log in Kafka. */
+export const kafkaLog = (storage: Storage, process: string, wish: Wish = {}): KafkaLog =>
+  new KafkaLog({ storage, cluster: clusterOf(process, wish), ...sections(wish.over) });
 
 /** An emitter, a consumer, and Kafka between them. */
 export const openKafkaBench = (wish: Wish = {}): Promise<Bench> =>

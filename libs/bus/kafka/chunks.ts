@@ -1,4 +1,4 @@
-import type { Found, Piece } from './cluster.js';
+import type { Found, Piece } from './client/cluster.js';
 
 /** What was read of some partitions and not handed out yet: the latest, and no more than so many bytes. */
 export class Chunks {

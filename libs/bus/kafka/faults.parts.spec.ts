@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { projectRoot } from '#config';
 import { until } from '#testing';
 import { type Bench, expectInOrder, expectOnce, listeningLog } from '../bench.contract.js';
-import { onKafka, openKafkaBench } from './bench.contract.js';
+import { kafkaLog, onKafka, openKafkaBench } from './bench.contract.js';
 
 const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
 
@@ -71,24 +71,47 @@ onKafka('over Kafka (KAFKA_BROKERS), when a process is killed', () => {
   });
 });
 
-onKafka('over a Kafka of its own (KAFKA_BROKERS)', () => {
+onKafka('over a Kafka of its own that wants a user and a password (KAFKA_BROKERS)', () => {
   const port = '19392';
   const home = join(process.env.PARTS_DIR ?? join(tmpdir(), 'parts'), `kafka-${port}`);
   const part = (verb: string) =>
-    promisify(execFile)('bash', [join(projectRoot, '.ci/parts/kafka.sh'), verb], { env: { ...process.env, KAFKA_PORT: port } });
+    promisify(execFile)('bash', [join(projectRoot, '.ci/parts/kafka.sh'), verb], {
+      env: { ...process.env, KAFKA_PORT: port, KAFKA_USERS: 'yes' },
+    });
   const kill = () => process.kill(Number(readFileSync(join(home, 'pid'), 'utf8')), 'SIGKILL');
   const { log, warned } = listeningLog();
+  const secrets: Record<string, string> = { KAFKA_USERNAME: 'mesh', KAFKA_PASSWORD: 'mesh-secret' };
+  const wish = { brokers: [`127.0.0.1:${port}`], over: { 'kafka.saslMechanism': 'PLAIN' }, log };
   let bench: Bench;
 
   beforeAll(async () => {
     await part('start');
-    bench = await openKafkaBench({ brokers: [`127.0.0.1:${port}`], log });
+    bench = await openKafkaBench({ ...wish, secret: (name) => secrets[name] });
   }, 60_000);
+  beforeEach(() => bench.clear());
+  afterEach(() => bench.closeServers());
   afterAll(async () => {
     await bench?.close();
     await part('stop');
     rmSync(home, { recursive: true, force: true });
   }, 60_000);
+
+  it('lets in who knows the password, and says why it does not let in who does not', async () => {
+    const name = bench.name('let-in');
+    bench.consume({ on: { [name]: bench.note } });
+    await bench.send(bench.event(name, 'k'));
+    await bench.untilSeen(1);
+    const wrong = kafkaLog(bench.writer, 'seen-command', {
+      ...wish,
+      secret: (key) => ({ ...secrets, KAFKA_PASSWORD: 'guess' })[key],
+    });
+    await expect(wrong.ready()).rejects.toThrow(/Kafka does not answer: .*(SASL|uthenticat|password)/);
+    await wrong.close();
+    expect(() =>
+      kafkaLog(bench.writer, 'x', { ...wish, secret: (key) => (key === 'KAFKA_USERNAME' ? 'mesh' : undefined) }),
+    ).toThrow('go together');
+    warned.length = 0;
+  });
 
   it('killed and started again under writes: nothing is lost, nothing is done twice, and it is said once', async () => {
     const name = bench.name('away');

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { runWithout } from '#context';
 import type { Storage } from '#storage';
 import type { BusConfig } from '../bus-section.js';
 import { type BusEvent, topicOf } from '../event.js';
@@ -6,10 +7,11 @@ import { makePlaces, move, placesOf } from '../places.js';
 import { PostgresLog } from '../postgres/log.js';
 import type { EventSource, Limits, Place, Read, Waiting, Wake } from '../source.js';
 import { Chunks } from './chunks.js';
-import type { Cluster, Found, Piece } from './cluster.js';
+import type { Cluster, Found, Piece } from './client/cluster.js';
 import { elsewhere, tooShort } from './elsewhere.js';
 import type { KafkaConfig } from './kafka-section.js';
 import { asEvent, asMessage, partitionOf } from './record.js';
+import { tickIdle } from './tick.js';
 
 /** What the log in Kafka needs. */
 export interface KafkaLogOptions {
@@ -56,7 +58,8 @@ export class KafkaLog implements EventSource {
   private async claim(): Promise<string> {
     const { storage, cluster, config } = this.options;
     const name = `kafka/${await cluster.id()}/${config.topicPrefix}`;
-    const [row] = await storage.query<{ used: string }>('SELECT bus.use_log($1) AS used', [name]);
+    // Of its own, so that nobody waits for the transaction that happens to be open.
+    const [row] = await runWithout(() => storage.query<{ used: string }>('SELECT bus.use_log($1) AS used', [name]));
     if (row!.used !== name) throw elsewhere(row!.used, name);
     return name;
   }
@@ -154,9 +157,16 @@ export class KafkaLog implements EventSource {
     return cluster.read(topic, partition, offset, Math.min(bytes, config.fetchBytes));
   }
 
-  /** Kafka compacts its topics by itself; this is for what the groups keep in PostgreSQL. */
+  /** Kafka compacts its topics by itself, if something happens in them; and this removes what groups keep in PostgreSQL for too long. */
   async compact(keepDays: number): Promise<number> {
-    return new PostgresLog(this.options.storage, this.options.busConfig).compact(keepDays);
+    const { storage, busConfig, cluster } = this.options;
+    await storage.background(busConfig, async (tx) => {
+      const [lock] = await tx.query<[{ mine: boolean }]>(
+        `SELECT pg_try_advisory_xact_lock(hashtextextended('bus:tick', 0)) AS mine`,
+      );
+      if (lock.mine) await tickIdle(cluster, cluster.topics);
+    });
+    return new PostgresLog(storage, busConfig).compact(keepDays);
   }
 
   close(): Promise<void> {

@@ -40,7 +40,7 @@ async function openKafka({ brokers, process, secret, storage, log, config, busCo
   const [row] = await storage.query<{ used: string | null }>('SELECT bus.log_in_use() AS used');
   if (row!.used === POSTGRESQL) throw elsewhere(POSTGRESQL, `kafka/${brokers.join(',')}/${config.topicPrefix}`);
   // Loaded by those alone that use it: the client takes its time and memory.
-  const [{ Cluster }, { KafkaLog }] = await Promise.all([import('./cluster.js'), import('./log.js')]);
+  const [{ Cluster }, { KafkaLog }] = await Promise.all([import('./client/cluster.js'), import('./log.js')]);
   const cluster = new Cluster({ brokers, process, secret, log, config, keepDays: busConfig.keepDays });
   const kafka = new KafkaLog({ storage, cluster, config, busConfig });
   const heard = new AbortController();
@@ -74,7 +74,7 @@ export interface CopyEventsOptions extends Pick<OpenLogOptions, 'brokers' | 'sec
 export async function copyEvents(options: CopyEventsOptions): Promise<Copied> {
   const { admin, brokers, secret, log, config, busConfig, back, report } = options;
   const [{ Cluster }, { Copy }, { CopyBack }] = await Promise.all([
-    import('./cluster.js'),
+    import('./client/cluster.js'),
     import('./copy/copy.js'),
     import('./copy/back.js'),
   ]);

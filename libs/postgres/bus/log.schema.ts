@@ -46,11 +46,8 @@ BEGIN
   RETURN true;
 END $$;
 
--- Whether this log is the one that is used: only its readers may hold a place. And whether it is the one in PostgreSQL.
+-- Whether this log is the one that is used: only its readers may hold a place.
 CREATE OR REPLACE FUNCTION bus.is_log(wanted text) RETURNS boolean LANGUAGE sql STABLE ${secured} AS $$
   SELECT EXISTS (SELECT 1 FROM log WHERE name = wanted)
-$$;
-CREATE OR REPLACE FUNCTION bus.is_here() RETURNS boolean LANGUAGE sql STABLE ${secured} AS $$
-  SELECT NOT EXISTS (SELECT 1 FROM log WHERE name <> 'postgresql')
 $$;
 `;

@@ -1,6 +1,6 @@
 import { Problem } from '#problem';
 import type { BusEvent } from '../../event.js';
-import type { Found } from '../cluster.js';
+import type { Found } from '../client/cluster.js';
 import { elsewhere, POSTGRESQL } from '../elsewhere.js';
 import { asEvent } from '../record.js';
 import { alone, type Admin, inTransaction } from './admin.js';

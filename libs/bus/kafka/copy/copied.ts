@@ -1,5 +1,5 @@
 import { Problem } from '#problem';
-import type { Cluster, Found } from '../cluster.js';
+import type { Cluster, Found } from '../client/cluster.js';
 import { headersOf } from '../record.js';
 
 /** The header of a copied event: its partition and number in the log it was copied from. */

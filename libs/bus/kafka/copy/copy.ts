@@ -1,4 +1,4 @@
-import type { Cluster } from '../cluster.js';
+import type { Cluster } from '../client/cluster.js';
 import { elsewhere, POSTGRESQL } from '../elsewhere.js';
 import { asMessage, partitionOf } from '../record.js';
 import { alone, type Admin, inTransaction } from './admin.js';

@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from '@platformatic/kafka';
-import type { KafkaConfig } from './kafka-section.js';
+import type { KafkaConfig } from '../kafka-section.js';
 
 /**
  * What a cluster that is not open to everyone wants: TLS with KAFKA_TLS=yes, or with the certificate of who vouches for it,

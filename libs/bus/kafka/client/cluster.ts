@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { runWithout } from '#context';
 import type { Log } from '#log';
 import { Presence } from './presence.js';
-import type { KafkaConfig } from './kafka-section.js';
+import type { KafkaConfig } from '../kafka-section.js';
 import { securityOf } from './security.js';
 
 /** How to reach a cluster. */
@@ -30,6 +30,7 @@ export interface ClusterOptions {
 export interface Found {
   offset: bigint;
   record: KafkaRecord;
+  atMs: number;
   bytes: number;
 }
 
@@ -47,6 +48,12 @@ const DAY_MS = 86_400_000;
 const IS_CONTROL = 0x20;
 
 class NoLeader extends Error {}
+
+/** Partitions that have no leader for a moment; a topic that was made in this moment, and is not known to all brokers yet. */
+const isPassing = (error: unknown) =>
+  error instanceof NoLeader ||
+  findErrorBy(error as Error, 'hasStaleMetadata', true) !== null ||
+  /^Unknown topic/.test((error as Error).message);
 
 /** Sends to a Kafka cluster and reads from it. All of it fails with Problem `storage-unavailable` (503) while that is away. */
 export class Cluster {
@@ -128,6 +135,11 @@ export class Cluster {
     }
   }
 
+  /** The topics that were asked for. */
+  get topics(): string[] {
+    return [...this.made.keys()];
+  }
+
   /** Where the partitions of topics end. */
   ends(names: readonly string[]): Promise<ReadonlyMap<string, readonly bigint[]>> {
     return this.presence.ask(async () => {
@@ -178,8 +190,7 @@ export class Cluster {
       try {
         return await ask();
       } catch (error) {
-        const isPassing = findErrorBy(error as Error, 'hasStaleMetadata', true) || error instanceof NoLeader;
-        if (!isPassing || performance.now() > untilMs) throw error;
+        if (!isPassing(error) || performance.now() > untilMs) throw error;
         this.consumer.clearMetadata();
         await sleep(this.own.config.retryMs);
       }
@@ -216,12 +227,13 @@ export class Cluster {
     const there = responses.flatMap(({ partitions }) => partitions).find(({ partitionIndex }) => partitionIndex === partition);
     let next = offset;
     const found: Found[] = [];
-    for (const { firstOffset, lastOffsetDelta, attributes, records } of there?.records ?? []) {
+    for (const { firstOffset, firstTimestamp, lastOffsetDelta, attributes, records } of there?.records ?? []) {
       next = firstOffset + BigInt(lastOffsetDelta) + 1n;
       if ((attributes & IS_CONTROL) !== 0) continue;
       for (const record of records) {
         const at = firstOffset + BigInt(record.offsetDelta);
-        if (at >= offset) found.push({ offset: at, record, bytes: record.value?.length ?? 0 });
+        const atMs = Number(firstTimestamp + record.timestampDelta);
+        if (at >= offset) found.push({ offset: at, record, atMs, bytes: record.value?.length ?? 0 });
       }
     }
     return { found, next: next > offset ? next : offset, end: there?.highWatermark ?? offset };
