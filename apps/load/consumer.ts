@@ -24,7 +24,7 @@ const storage = await openStorage({
 });
 
 /** One event in so many is handled wrongly, when that is asked for. */
-const WRONG_ONE_IN = 50;
+const WRONG_ONE_IN = 10;
 
 async function note({ tx }: BusContext, { key, version }: { key: string; version: number }) {
   await tx.query('INSERT INTO counter AS c VALUES ($1, 1) ON CONFLICT (key) DO UPDATE SET events = c.events + 1', [key]);

@@ -148,7 +148,8 @@ export async function drill(options: DrillOptions): Promise<DrillResult> {
     await run.start();
     const rounds = Array.from({ length: times * victims.length }, (_, i) => victims[i % victims.length]!);
     for (const [i, victim] of rounds.entries()) {
-      const afterMs = randomInt(KILLED_WITHIN_MS);
+      // What is done wrong must have had the time to happen.
+      const afterMs = options.breaks ? 5 * KILLED_WITHIN_MS : randomInt(KILLED_WITHIN_MS);
       await pause(afterMs);
       const before = run.count;
       const backMs = await run.strike(victim);

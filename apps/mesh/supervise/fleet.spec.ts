@@ -38,6 +38,23 @@ afterEach(async () => {
 
 const states = () => fleet.standings.map(({ name, state }) => `${name} ${state}`).sort();
 
+describe('new code of one process', () => {
+  const pidOf = (name: string) => fleet.standings.find((standing) => standing.name === name)?.pid;
+
+  it('leaves alone what shared a Node process with it', async () => {
+    const [a, b] = [pidOf('a'), pidOf('b')];
+    await fleet.renew(['a']);
+    await until('both are ready', () => states().join() === 'a ready,b ready');
+    expect(pidOf('b')).toBe(b);
+    expect(pidOf('a')).not.toBe(a);
+    const next = pidOf('a');
+    await fleet.renew(['a', 'b']);
+    await until('both are ready', () => states().join() === 'a ready,b ready');
+    expect([pidOf('a'), pidOf('b')]).not.toEqual([next, b]);
+    expect(fleet.identities).toHaveLength(2);
+  });
+});
+
 describe('a process that is taken over while new code is loaded', () => {
   it('stays away when the new code comes', async () => {
     const renewed = fleet.renew(['a']);
@@ -54,6 +71,6 @@ describe('a process that is taken over while new code is loaded', () => {
     fleet.takeBack('a');
     await renewed;
     await until('both are ready', () => states().join() === 'a ready,b ready');
-    expect(fleet.identities).toHaveLength(1);
+    expect(fleet.identities).toHaveLength(2);
   });
 });

@@ -34,8 +34,8 @@ export class Fleet {
   private readonly groups: Group[];
   /** Whoever has taken a process over, by the process's name. */
   private readonly taken = new Set<string>();
-  /** Groups that are about to be others. */
-  private readonly leaving = new Set<Group>();
+  /** Processes that are about to run in another group. */
+  private readonly leaving = new Set<string>();
   private spare?: ChildProcess;
   private launched = false;
   private draining = false;
@@ -120,23 +120,25 @@ export class Fleet {
   /** Runs here again what was given away. */
   takeBack(name: string): void {
     if (!this.taken.delete(name) || this.draining) return;
-    const group = this.groupOf(name);
-    if (!this.leaving.has(group)) group.resume([name]); // else the one that comes will run it
+    if (!this.leaving.has(name)) this.groupOf(name).resume([name]); // else the group that comes will run it
   }
 
   /**
-   * Replaces the Node processes of these processes by new ones with the code as it is now, and waits until they are ready. The old
-   * ones serve until the new code is loaded, and go on when it cannot be.
+   * Runs these processes in new Node processes with the code as it is now, and waits until they are ready. The old ones serve until
+   * the new code is loaded, and go on when it cannot be. What shares a Node process with them and is not named stays as it is, so that
+   * an edit of one process does not wait for the start of all.
    *
    * @returns a sentence for each process whose code could not be loaded
    */
   async renew(names: readonly string[]): Promise<string[]> {
     const affected = this.groups.filter((group) => group.names.some((name) => names.includes(name)));
-    return (await Promise.all(affected.map((group) => this.replace(group)))).flat();
+    return (await Promise.all(affected.map((group) => this.replace(group, names)))).flat();
   }
 
-  private async replace(old: Group): Promise<string[]> {
-    const { seats, slot } = old.options;
+  private async replace(old: Group, names: readonly string[]): Promise<string[]> {
+    const { slot } = old.options;
+    const seats = old.options.seats.filter(({ name }) => names.includes(name));
+    const renewed = seats.map(({ name }) => name);
     const next = this.group(seats, slot);
     next.start(this.takeSpare());
     const failures = await next.loaded;
@@ -144,13 +146,14 @@ export class Fleet {
       next.kill();
       return failures;
     }
-    this.leaving.add(old);
-    await old.close(old.names, { hurry: true });
-    await old.end();
-    this.leaving.delete(old);
-    this.groups.splice(this.groups.indexOf(old), 1, next);
+    for (const name of renewed) this.leaving.add(name);
+    await old.release(renewed);
+    const isEmpty = old.names.length === 0;
+    this.groups.splice(this.groups.indexOf(old), isEmpty ? 1 : 0, next);
+    if (isEmpty) await old.end();
+    for (const name of renewed) this.leaving.delete(name);
     // Not before: it may have been taken over while the code was loaded.
-    if (slot === 0) next.leaveOut(old.names.filter((name) => this.taken.has(name)));
+    if (slot === 0) next.leaveOut(renewed.filter((name) => this.taken.has(name)));
     next.launch();
     // What comes next would take the processor from what is being waited for.
     await Promise.race([next.ready, pause(RENEWED_MS, undefined, { ref: false })]);

@@ -165,6 +165,13 @@ export class Group {
     for (const name of closing) this.stand(name, { state: elsewhere ? 'elsewhere' : 'stopped', waitingFor: [], url: undefined });
   }
 
+  /** Closes some of them here for good: they go on in another group. */
+  async release(names: readonly string[]): Promise<void> {
+    await this.close(names, { hurry: true });
+    this.options.seats = this.options.seats.filter(({ name }) => !names.includes(name));
+    for (const name of names) this.standings.delete(name);
+  }
+
   /** Waits for the end of a closed group's Node process, and helps when it does not come. */
   async end(): Promise<void> {
     const { child } = this;
@@ -192,7 +199,7 @@ export class Group {
         return;
       case 'state': {
         const { name, state, waitingFor, url } = word.state;
-        if (!this.wanted.has(name) && state !== 'stopping') return;
+        if (!this.standings.has(name) || (!this.wanted.has(name) && state !== 'stopping')) return;
         this.stand(name, { state, waitingFor, url });
         if (!this.isReady) return;
         this.backoff.ready(Date.now());
