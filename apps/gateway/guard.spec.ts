@@ -54,6 +54,7 @@ const answersIn = (said: string) => said.match(/HTTP\/1\.1 \d{3} /g)?.length ?? 
 const AMBIGUOUS: [string, string][] = [
   ['two Host headers', lines('GET /api/movies HTTP/1.1', 'Host: a', 'Host: b')],
   ['two Host headers in other letters', lines('GET /api/movies HTTP/1.1', 'host: a', 'HOST: a')],
+  ['two Authorization headers', get('/api/movies', 'Authorization: Bearer a', 'authorization: Bearer b')],
   ['no Host header', lines('GET /api/movies HTTP/1.1')],
   ['a Host header that is none', lines('GET /api/movies HTTP/1.1', 'Host: a/b@c')],
   ['a target in absolute form', get('http://evil/api/movies')],

@@ -36,12 +36,16 @@ function checkHeaders({ rawHeaders, headers, httpVersionMinor }: IncomingMessage
   if (rawHeaders.length > headerCount * 2) {
     throw new Problem('headers-too-large', 431, `a request may have ${headerCount} header fields`);
   }
-  let hosts = 0;
+  const counts = { host: 0, authorization: 0 };
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+    if (name.length !== 4 && name.length !== 13) continue;
+    const lowerName = name.toLowerCase();
+    if (lowerName === 'host' || lowerName === 'authorization') counts[lowerName]++;
   }
-  if (hosts > 1) throw bad('a request has one Host header');
+  if (counts.host > 1) throw bad('a request has one Host header');
+  // Node reads the first; who stands behind may read the last.
+  if (counts.authorization > 1) throw bad('a request has one Authorization header');
   // Only HTTP/1.0 may come without.
   if (headers.host === undefined ? httpVersionMinor > 0 : !HOST.test(headers.host)) throw bad('the Host header names no host');
   if (headers.upgrade !== undefined && /websocket/i.test(headers.upgrade)) {

@@ -132,6 +132,12 @@ describe('the pages', () => {
     const uid = /\/interaction\/([\w-]+)/.exec(page.url)![1]!;
     expect((await theirs.open(page.url)).status).toBe(400);
     expect((await ours.send(page, { email: user.email, password: 'correct horse', form: 'guessed' })).status).toBe(400);
+    expect((await ours.send(page, { form: 'guessed' }, '/cancel')).status).toBe(400);
+    const token = ours.cookies.find(({ name }) => name === '_form')!;
+    const { value } = token;
+    token.value = 'planted'; // by a neighbour of ours, say, without our signature
+    expect((await ours.send(page, { email: user.email, password: 'correct horse', form: 'planted' })).status).toBe(400);
+    token.value = value;
     const cross = { headers: { 'sec-fetch-site': 'cross-site' } };
     expect((await ours.send(page, { email: user.email, password: 'correct horse' }, uid, cross)).status).toBe(400);
     for (const path of ['register', 'forgot', 'reset?token=x', 'confirm?token=x']) {
@@ -139,6 +145,25 @@ describe('the pages', () => {
       expect((await theirs.send(form, { email: 'a@example.com', password: 'correct horse', form: '' })).status).toBe(400);
     }
     expect(stand.users.asked).not.toContain('POST /internal/accounts/forgot');
+  });
+
+  it('sign nobody in with a password that was changed while it was looked at', async () => {
+    const user = stand.users.add({});
+    const change = () => setImmediate(() => (user.signedOutAt ??= new Date().toISOString()));
+    Object.defineProperty(user, 'password', { get: () => (change(), 'correct horse') });
+    const { url, text } = await fill(stand.browser({ language: 'en' }), { email: user.email });
+    expect(user.signedOutAt).toBeDefined();
+    expect(url).not.toContain('code=');
+    expect(text).toContain('name="password"');
+  });
+
+  it('take the place of an answer that a script would have to send', async () => {
+    const page = await open(stand.browser({ language: 'en' }), { response_mode: 'form_post' });
+    expect(page.status).toBe(400);
+    expect(page.text).toContain('response_mode form_post is not offered');
+    expect(page.text).not.toContain('<script');
+    const metadata = await fetch(`${stand.issuer}/.well-known/openid-configuration`);
+    expect(await metadata.json()).toMatchObject({ response_modes_supported: ['query'] });
   });
 
   it('register whoever is new, in the middle of signing in', async () => {

@@ -37,6 +37,13 @@ describe('sign-in', () => {
     expect((await attempt(email, 'wrong', '198.51.100.1')).wait).toBe(2);
   });
 
+  it('takes plain letters alone: a database finds one account by several others, and each would be counted by itself', async () => {
+    const asked = stand.users.asked.length;
+    for (const email of ['\u0130vi@example.com', '\u212Aim@example.com'])
+      expect((await attempt(email, 'wrong', '198.51.100.60')).status).toBe(400);
+    expect(stand.users.asked.length).toBe(asked);
+  });
+
   it('forgives all when the password is right', async () => {
     const { email } = stand.users.add({});
     await wrong(9, email, '198.51.100.6');

@@ -10,7 +10,10 @@ import type { Language, Role } from './user.events.js';
 
 /** What becomes of an e-mail and a password. Only who knows the password is told more than that it is wrong. */
 export type Outcome =
-  | { outcome: 'ok'; account: { id: string; email: string; name?: string; language?: Language; roles: Role[] } }
+  | {
+      outcome: 'ok';
+      account: { id: string; email: string; name?: string; language?: Language; roles: Role[]; signedOutAt?: string };
+    }
   | { outcome: 'wrong' }
   | { outcome: 'unconfirmed'; by: 'email' | 'administrator' }
   | { outcome: 'disabled' };
@@ -23,6 +26,7 @@ interface Known {
   roles: Role[];
   confirmed: boolean;
   disabled: boolean;
+  signedOutAt: string | null;
   hash: string | null;
 }
 
@@ -40,17 +44,24 @@ export class SignIn {
   /** The same work whether there is such an account or not. */
   async check(email: string, password: string): Promise<Outcome> {
     const [known] = await this.storage.query<Known>(
-      `SELECT id, email, name, language, roles, confirmed, disabled, "passwordHash" AS hash FROM account
+      `SELECT id, email, name, language, roles, confirmed, disabled, "signedOutAt", "passwordHash" AS hash FROM account
        WHERE lower(email) = lower($1)`,
       [email],
     );
     if (!(await this.passwords.isRight(known?.hash, password)) || !known) return { outcome: 'wrong' };
     if (this.passwords.isOutdated(known.hash!)) await this.rehash(known, password);
-    const { id, name, language, roles, confirmed, disabled } = known;
+    const { id, name, language, roles, confirmed, disabled, signedOutAt } = known;
     if (disabled) return { outcome: 'disabled' };
     const { confirmation } = this.config;
     if (!confirmed && confirmation !== 'none') return { outcome: 'unconfirmed', by: confirmation };
-    const account = { id, email: known.email, name: name ?? undefined, language: language ?? undefined, roles };
+    const account = {
+      id,
+      email: known.email,
+      name: name ?? undefined,
+      language: language ?? undefined,
+      roles,
+      signedOutAt: signedOutAt ?? undefined,
+    };
     return { outcome: 'ok', account };
   }
 

@@ -1,4 +1,4 @@
-import { IsEmail, IsIn, IsInt, IsOptional, IsString, IsUrl, Max, Min } from 'class-validator';
+import { IsEmail, IsIn, IsInt, IsOptional, IsString, IsUrl, Matches, Max, Min } from 'class-validator';
 import { Section } from '#config';
 
 /** What a registration waits for before its account can sign in. */
@@ -9,7 +9,7 @@ export type Confirmation = 'none' | 'email' | 'administrator';
 export class UserConfig {
   @IsIn(['none', 'email', 'administrator']) confirmation: Confirmation;
   /** The first administrator's, whom `mesh` makes at the first start. */
-  @IsEmail() firstAdministrator: string;
+  @IsEmail() @Matches(/^[\x21-\x7e]+$/) firstAdministrator: string;
 
   /** argon2id: memory of one hash, KiB. */
   @IsInt() @Min(8) @Max(1_048_576) hashMemoryKib: number;
@@ -50,4 +50,9 @@ export class UserConfig {
   @IsInt() @Min(1) mailGiveUpHours: number;
   /** When the process stops, the e-mail under way may take, ms. */
   @IsInt() @Min(0) @Max(10_000) mailDrainMs: number;
+
+  /** Accounts that one address may make in `registrationSeconds`. */
+  @IsInt() @Min(1) @Max(100_000) registrations: number;
+  /** s. */
+  @IsInt() @Min(1) @Max(86_400) registrationSeconds: number;
 }

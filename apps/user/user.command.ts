@@ -1,4 +1,5 @@
-import { Body, Controller, HttpCode, Inject, Param, Patch, Post, Put } from '@nestjs/common';
+import { Body, Controller, HttpCode, Inject, Param, Patch, Post, Put, Req } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
 import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsIn, IsOptional, IsString, Length } from 'class-validator';
 import { Allow, currentCaller, Public } from '#auth';
 import { Problem } from '#problem';
@@ -9,6 +10,7 @@ import { Link, Links } from './mail/link.js';
 import { Post as PostOffice } from './mail/post.js';
 import { Mail, MailQueue } from './mail/queue.js';
 import { MailTransport } from './mail/transport.js';
+import { Newcomers } from './password/newcomers.js';
 import { OwnPassword } from './password/own.js';
 import { Passwords } from './password/password.js';
 import { SignIn } from './sign-in.js';
@@ -46,11 +48,16 @@ export class Erasure {
 export class UserCommandController extends CommandController(User, 'user') {
   @Inject(Accounts) private readonly accounts: Accounts;
   @Inject(OwnPassword) private readonly own: OwnPassword;
+  @Inject(Newcomers) private readonly newcomers: Newcomers;
 
-  /** Become a customer. @throws Problem `user-exists` (409) when the e-mail has an account, whatever its case */
+  /** Become a customer. @throws Problem `user-exists` (409) when the e-mail has an account, whatever its case, `too-many-requests` (429) */
   @Post()
   @Public()
-  override create(@Input(Registration) body: User & Registration): Promise<Answer<User>> {
+  override async create(
+    @Input(Registration) body: User & Registration,
+    @Req() request?: Pick<FastifyRequest, 'headers'>,
+  ): Promise<Answer<User>> {
+    await this.newcomers.admit([request?.headers['x-forwarded-for']].flat().at(-1));
     return this.accounts.register(body);
   }
 
@@ -78,9 +85,11 @@ export class UserCommandController extends CommandController(User, 'user') {
   @Post(':id/disable')
   @HttpCode(200)
   async disable(@Param('id') id: string): Promise<Answer<User>> {
-    if (currentCaller().id === id)
+    const user = await this.find(id);
+    // The row's own id: the one in the address may be in capitals.
+    if (currentCaller().id === user.id)
       throw new Problem('own-account', 409, 'nobody disables the own account: ask another administrator');
-    return this.accounts.disable(await this.find(id));
+    return this.accounts.disable(user);
   }
 
   /** Let it sign in again. @throws Problem `user-erased` (409) */
@@ -114,7 +123,7 @@ export class UserCommandController extends CommandController(User, 'user') {
   async erase(@Param('id') id: string, @Input(Erasure) { password }: Erasure): Promise<Answer<User>> {
     this.mayChange(id);
     const user = await this.find(id);
-    if (currentCaller().id === id) await this.own.check(id, password ?? '');
+    if (currentCaller().id === user.id) await this.own.check(user.id, password ?? '');
     return this.accounts.erase(user);
   }
 
@@ -131,7 +140,7 @@ export const UserCommand = commandService({
   tables: [Link, Mail],
   sections: [UserConfig],
   controllers: [AccountsController],
-  providers: [Accounts, OwnPassword, Passwords, SignIn, Links, MailQueue, MailTransport, PostOffice],
+  providers: [Accounts, Newcomers, OwnPassword, Passwords, SignIn, Links, MailQueue, MailTransport, PostOffice],
 });
 
 await serve(import.meta, UserCommand);

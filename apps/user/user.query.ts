@@ -8,6 +8,7 @@ import { Allow, currentCaller } from '#auth';
 import {
   type AuditEntry,
   type AuditEvents,
+  isId,
   notFound,
   type Projection,
   QueryController,
@@ -95,7 +96,7 @@ export class UserQueryController extends QueryController(UserView, {
   @ApiResponse({ status: 200, description: '`user`, and the audit records about and by them' })
   async export(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
     this.mayRead(id);
-    const [user] = await this.storage.db.manager.findBy(UserView, { id, removed: false });
+    const [user] = isId(id) ? await this.storage.db.manager.findBy(UserView, { id, removed: false }) : [];
     if (!user) throw notFound('user', id);
     void reply.header('Content-Disposition', `attachment; filename="cinemanzana-user-${id}.json"`);
     await reply.type('application/json; charset=utf-8').send(Readable.from(this.exported(user)));

@@ -2,6 +2,7 @@ import { migrationFor, Storage } from '#storage';
 import { Users } from './contract.js';
 import { UserCommand } from './user.command.js';
 import { UserQuery } from './user.query.js';
+import { UserConfig } from './user-section.js';
 
 const users = new Users();
 let admin: string;
@@ -31,6 +32,18 @@ describe('a user', () => {
     const found = await users.mesh.http('user-query').get(`/api/users?email=${email.toUpperCase()}`).set('authorization', admin);
     expect(found.status).toBe(200);
     expect(JSON.stringify(body)).not.toMatch(new RegExp(email, 'i'));
+  });
+
+  it('comes from one address only so often, and not at the cost of those from others', async () => {
+    const join = (n: number, address: string) =>
+      users.command().post('/api/users').set('x-forwarded-for', `9.9.9.9, ${address}`).send({ email: `many-${address}-${n}@example.org`, password: 'correct horse 1' }); // prettier-ignore
+    const [{ registrations }] = [users.mesh.running('user-command').app.get(UserConfig)];
+    const statuses: number[] = [];
+    for (let n = 0; n <= registrations; n++) statuses.push((await join(n, '10.0.0.1')).status);
+    expect(statuses).toEqual([...Array<number>(registrations).fill(201), 429]);
+    const refused = await join(99, '10.0.0.1');
+    expect([refused.status, Number(refused.headers['retry-after']) > 0]).toEqual([429, true]);
+    expect((await join(0, '10.0.0.2')).status).toBe(201);
   });
 
   it.each([
@@ -83,6 +96,7 @@ describe('a user', () => {
       expect(body.items).toContainEqual(expect.objectContaining({ id, email }));
     }
     expect((await users.get('/api/users?role=usher', admin)).body.items).toEqual([]);
+    for (const path of ['/api/users/nobody', '/api/users/nobody/export']) expect((await users.get(path, admin)).status).toBe(404);
   });
 
   it('is never removed', async () => {
@@ -153,6 +167,10 @@ describe('an administrator', () => {
     await last(users.post(`/api/users/${one.id}/erase`, { password: 'correct horse 1' }, asOne).expect(409));
     expect((await users.post(`/api/users/${one.id}/disable`, {}, asOne).expect(409)).body.type).toBe('/problems/own-account');
     await put(`/api/users/${two.id}/roles`, { roles: ['chain-admin'] }, asCli).expect(200);
+    // The same id in capitals is the own one still.
+    const itself = `/api/users/${one.id.toUpperCase()}`;
+    expect((await users.post(`${itself}/disable`, {}, asOne).expect(409)).body.type).toBe('/problems/own-account');
+    await users.post(`${itself}/erase`, {}, asOne).expect(403);
     // Both take each other away at once: one of them stays.
     const asTwo = await users.admin(two.id);
     const both = await Promise.all([

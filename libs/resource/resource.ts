@@ -16,7 +16,7 @@ export { CommandController, Input, type Outcome } from './command.js';
 export { RequireIdempotencyKey } from './idempotency.js';
 export { type ListOptions, type Page, QueryController } from './query.js';
 export type { Projection } from './projection.js';
-export { notFound, Row, ViewRow } from './row.js';
+export { isId, notFound, Row, ViewRow } from './row.js';
 export { type Answer, Rows } from './rows.js';
 export { serve } from '#service';
 

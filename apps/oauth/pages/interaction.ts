@@ -1,5 +1,5 @@
 import type { Interaction, Provider } from 'oidc-provider';
-import { type Checked, firstSecondAfter } from '../provider/accounts.js';
+import type { Checked } from '../provider/accounts.js';
 import { type Html, html } from './html.js';
 import { field, form, type Mistake, submit } from './layout.js';
 import { emailMistakes, type PageParts, pauseMistakes } from './parts.js';
@@ -31,7 +31,8 @@ export async function interaction(visit: Visit, parts: PageParts, uid: string, v
   const isPost = ctx.method === 'POST';
   if (isPost) await visit.read(parts.formBytes());
   const at: Step = { visit: visit.speaking(details.params.ui_locales), details, path: `/interaction/${uid}` };
-  if (verb === 'cancel' && isPost) return finish(at, { error: 'access_denied', error_description: 'the user said no' });
+  if (verb === 'cancel' && isPost && at.visit.isOurs)
+    return finish(at, { error: 'access_denied', error_description: 'the user said no' });
   if (details.prompt.name === 'consent' && verb === '') return isPost ? consent(at, parts) : showConsent(at, parts);
   if (details.prompt.name !== 'login') return false;
   if (verb === 'register') return isPost ? register(at, parts) : showRegistration(at);
@@ -110,7 +111,7 @@ async function concludeWith(step: Step, parts: PageParts, email: string, checked
   if (checked.outcome !== 'wrong') await parts.throttle.succeed({ email, address: visit.address });
   switch (checked.outcome) {
     case 'ok':
-      return signedIn(step, parts, checked.account.id);
+      return signedIn(step, checked);
     case 'wrong':
       return showSignIn(step, [{ field: 'email', text: errors.wrong }], 401);
     case 'disabled':
@@ -122,10 +123,8 @@ async function concludeWith(step: Step, parts: PageParts, email: string, checked
   }
 }
 
-async function signedIn(step: Step, parts: PageParts, accountId: string): Promise<true> {
-  const account = await parts.accounts.find(accountId);
-  const ts = Math.max(Math.floor(Date.now() / 1000), account ? firstSecondAfter(account) : 0);
-  return finish(step, { login: { accountId, ts, amr: ['pwd'], remember: step.visit.field('remember') === 'yes' } });
+function signedIn(step: Step, { account, begunAt: ts }: Extract<Checked, { outcome: 'ok' }>): Promise<true> {
+  return finish(step, { login: { accountId: account.id, ts, amr: ['pwd'], remember: step.visit.field('remember') === 'yes' } });
 }
 
 function showRegistration(step: Step, mistakes: Mistake[] = [], status = 200): true {
@@ -141,7 +140,7 @@ async function register(step: Step, parts: PageParts): Promise<true> {
   const { visit, path } = step;
   const done: Registered = await registerFrom(visit, parts);
   if (done.mistakes) return showRegistration(step, done.mistakes, done.status);
-  if (done.checked.outcome === 'ok') return signedIn(step, parts, done.checked.account.id);
+  if (done.checked.outcome === 'ok') return signedIn(step, done.checked);
   visit.show({ ...done.page, aside: html`<a href="${visit.link(path)}">${visit.words.backToSignIn}</a>` });
   return true;
 }

@@ -48,10 +48,17 @@ export function showSignedOut(ctx: KoaContextWithOIDC): void {
  */
 export function withoutScript(ctx: KoaContextWithOIDC): void {
   const { oidc } = ctx;
+  if (oidc?.params?.response_mode === 'form_post' && ctx.status === 400) return showFormPost(ctx);
   const secret = oidc?.session?.state?.secret as string | undefined;
   if (!secret || ctx.status !== 200 || ctx.method !== 'GET') return;
   if (oidc.route === 'end_session' && !oidc.session!.accountId) leave(ctx);
   else if (oidc.route === 'resume') showSwitching(ctx, secret);
+}
+
+/** No client may have its answer that way; the library would tell it so that very way. */
+function showFormPost(ctx: KoaContextWithOIDC): void {
+  const out = { error: 'invalid_request', error_description: 'response_mode form_post is not offered' };
+  showError(visitOf(ctx), out, 400);
 }
 
 function leave(ctx: KoaContextWithOIDC): void {

@@ -11,6 +11,8 @@ export const BASE = '/oauth';
 const LANGUAGE_COOKIE = '_language';
 const FORM_COOKIE = '_form';
 const FORM_BYTES = 18;
+/** Without being asked to, Koa reads a cookie whatever its signature. */
+const SIGNED = { signed: true } as const;
 const LANGUAGE_MS = 365 * 86_400_000;
 
 /** Looks like a page, and allows nothing that a page of ours does not do. */
@@ -78,7 +80,7 @@ export class Visit {
   /** A value that our own cookie repeats, so that no other site can send this form. */
   formToken(): string {
     const { cookies } = this.ctx;
-    this.token ??= cookies.get(FORM_COOKIE);
+    this.token ??= cookies.get(FORM_COOKIE, SIGNED);
     if (this.token) return this.token;
     this.token = randomBytes(FORM_BYTES).toString('base64url');
     cookies.set(FORM_COOKIE, this.token, { path: BASE, httpOnly: true, sameSite: 'lax', signed: true, overwrite: true });
@@ -112,7 +114,7 @@ export class Visit {
   get isOurs(): boolean {
     const site = this.ctx.get('sec-fetch-site');
     if (site !== '' && site !== 'same-origin' && site !== 'none') return false;
-    const [wanted, sent] = [this.ctx.cookies.get(FORM_COOKIE), this.field('form')].map((text) => Buffer.from(text ?? ''));
+    const [wanted, sent] = [this.ctx.cookies.get(FORM_COOKIE, SIGNED), this.field('form')].map((text) => Buffer.from(text ?? ''));
     return wanted!.length > 0 && wanted!.length === sent!.length && timingSafeEqual(wanted!, sent!);
   }
 

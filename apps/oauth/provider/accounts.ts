@@ -20,7 +20,8 @@ export interface Account {
 
 /** What a password turned out to be. */
 export type Checked =
-  | { outcome: 'ok'; account: Pick<Account, 'id' | 'email' | 'name' | 'language' | 'roles'> }
+  /** What is signed in with it began at `begunAt`, s since the epoch. */
+  | { outcome: 'ok'; account: Pick<Account, 'id' | 'email' | 'name' | 'language' | 'roles' | 'signedOutAt'>; begunAt: number }
   | { outcome: 'wrong' }
   | { outcome: 'unconfirmed'; by: 'email' | 'administrator' }
   | { outcome: 'disabled' };
@@ -51,8 +52,12 @@ export class Accounts {
     return this.get('/internal/accounts', { email });
   }
 
-  check(email: string, password: string): Promise<Checked> {
-    return this.post<Checked>('/internal/accounts/check', { email, password });
+  async check(email: string, password: string): Promise<Checked> {
+    // Before the password is looked at: one that is changed meanwhile ends what this one began.
+    const askedAt = Math.floor(Date.now() / 1000);
+    const checked = await this.post<Checked>('/internal/accounts/check', { email, password });
+    if (checked.outcome !== 'ok') return checked;
+    return { ...checked, begunAt: Math.max(askedAt, firstSecondAfter(checked.account)) };
   }
 
   /** @throws Problem `user-exists` (409), `invalid-input` (400) */

@@ -132,6 +132,8 @@ export class Authority implements OnModuleInit {
     await Promise.all(owed);
     await this.structured.answer(ctx);
     withoutScript(ctx);
+    // The library names all modes it knows, whatever clients may use.
+    if (ctx.oidc?.route === 'discovery') Object.assign(ctx.body as object, { response_modes_supported: ['query'] });
   }
 
   private owe(work: Promise<void>) {

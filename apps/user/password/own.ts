@@ -1,8 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { Problem } from '#problem';
 import { Storage } from '#storage';
 import { UserConfig } from '../user-section.js';
+import { takeTry } from './limit.js';
 import { Passwords } from './password.js';
 
 /** Asks those who are signed in for their password again, and lets nobody with a stolen token guess at it. */
@@ -22,10 +23,7 @@ export class OwnPassword {
   /** @throws Problem `wrong-password` (403), `too-many-requests` (429) after too many of them */
   async check(userId: string, password: string): Promise<void> {
     // Taken before the look, given back if it was right: many at once are counted too.
-    await this.wrong.consume(userId).catch((error: unknown) => {
-      if (error instanceof RateLimiterRes) throw tooMany(error.msBeforeNext);
-      throw error;
-    });
+    await takeTry(this.wrong, userId, 'too many wrong passwords: wait a while');
     const [found] = await this.storage.query<{ hash: string | null }>(
       'SELECT "passwordHash" AS hash FROM account WHERE id = $1',
       [userId],
@@ -35,12 +33,3 @@ export class OwnPassword {
     await this.wrong.delete(userId);
   }
 }
-
-const tooMany = (waitMs: number) =>
-  new Problem(
-    'too-many-requests',
-    429,
-    'too many wrong passwords: wait a while',
-    {},
-    { 'Retry-After': String(Math.max(1, Math.ceil(waitMs / 1000))) },
-  );

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
+import { newContext, runWith } from '#context';
+import { Metrics } from '#metrics';
+import type { UserConfig } from '../user-section.js';
 import { COMMONEST } from './commonest.js';
-import { checkPassword, PASSWORD_LENGTH, randomPassword } from './password.js';
+import { checkPassword, PASSWORD_LENGTH, Passwords, randomPassword } from './password.js';
 
 const refusal = (password: string, email = 'ana@example.org') => {
   try {
@@ -46,6 +49,26 @@ describe('a password', () => {
       { numRuns: 30 },
     );
   });
+});
+
+it('is not hashed for somebody who waited too long and is gone, and those behind have their turn', async () => {
+  const cost = { hashMemoryKib: 65_536, hashPasses: 4, hashLanes: 1 };
+  const passwords = new Passwords({ ...cost, hashesAtOnce: 1, hashesWaiting: 5 } as UserConfig, new Metrics('test'));
+  const within = (ms: number) => runWith(newContext({ deadlineAt: Date.now() + ms }), () => passwords.hash('correct horse'));
+  const all = await Promise.allSettled([within(10_000), within(1), within(10_000)]);
+  const found = all.map((one) => (one.status === 'fulfilled' ? 'hashed' : (one.reason as { type: string }).type));
+  expect(found).toEqual(['hashed', 'deadline-exceeded', 'hashed']);
+});
+
+it('lets who signs in ahead of those who choose a password', async () => {
+  const cost = { hashMemoryKib: 8192, hashPasses: 2, hashLanes: 1 };
+  const own = new Passwords({ ...cost, hashesAtOnce: 1, hashesWaiting: 9 } as UserConfig, new Metrics('test'));
+  const kept = await own.hash('correct horse 1');
+  const done: string[] = [];
+  const choosing = Array.from({ length: 5 }, (_, n) => own.hash(`correct horse ${n}`).then(() => done.push('chosen')));
+  await own.isRight(kept, 'correct horse 1').then(() => done.push('checked'));
+  await Promise.all(choosing);
+  expect(done.indexOf('checked')).toBeLessThanOrEqual(1);
 });
 
 it('the commonest are as they are compared, and only some are too short to matter', () => {

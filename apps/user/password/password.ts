@@ -1,6 +1,7 @@
 import { Injectable, Inject } from '@nestjs/common';
 import { argon2id, hash, needsRehash, verify } from 'argon2';
 import { randomBytes, randomInt } from 'node:crypto';
+import { remainingMs } from '#context';
 import { type Counter, Metrics } from '#metrics';
 import { invalidInput, Problem } from '#problem';
 import { UserConfig } from '../user-section.js';
@@ -39,23 +40,27 @@ export function randomPassword(): string {
   return [letters(4), letters(4), letters(4), letters(5)].join('-');
 }
 
-/** Lets so many through at a time, and so many wait. */
+/** Lets so many through at a time, and so many wait; who signs in goes ahead of who chooses a password. */
 class Turnstile {
   private readonly waiting: (() => void)[] = [];
+  private readonly ahead: (() => void)[] = [];
   private inside = 0;
 
   constructor(private readonly config: UserConfig) {}
 
-  async pass<T>(work: () => Promise<T>): Promise<T> {
+  async pass<T>(work: () => Promise<T>, isAhead = false): Promise<T> {
     const { hashesAtOnce, hashesWaiting } = this.config;
-    if (this.waiting.length >= hashesWaiting)
+    const line = isAhead ? this.ahead : this.waiting;
+    if (line.length >= hashesWaiting)
       throw new Problem('too-busy', 503, 'too many passwords are being checked: try again', {}, { 'Retry-After': '2' });
-    if (this.inside >= hashesAtOnce) await new Promise<void>((enter) => this.waiting.push(enter));
+    if (this.inside >= hashesAtOnce) await new Promise<void>((enter) => line.push(enter));
     else this.inside++;
     try {
+      // Nobody waits for it any more: the work would only make those behind too late as well.
+      if (remainingMs() === 0) throw new Problem('deadline-exceeded', 504, 'too many passwords were checked before this one');
       return await work();
     } finally {
-      const next = this.waiting.shift();
+      const next = this.ahead.shift() ?? this.waiting.shift();
       if (next) next();
       else this.inside--;
     }
@@ -86,7 +91,7 @@ export class Passwords {
   /** Whether it is the password of that hash. Without a hash it is not, after the same work. */
   async isRight(kept: string | undefined | null, password: string): Promise<boolean> {
     const digest = kept ?? (await (this.nobody ??= this.hash(randomBytes(16).toString('hex'))));
-    const isEqual = await this.turnstile.pass(() => verify(digest, normal(password)));
+    const isEqual = await this.turnstile.pass(() => verify(digest, normal(password)), true);
     this.checks.inc({ found: String(Boolean(kept)) });
     return isEqual && Boolean(kept);
   }
