@@ -62,6 +62,11 @@ const DRIVERS: [string, string][] = [
   ['winston', 'winston'],
   ['prometheus', 'prom-client'],
   ['passport', 'passport-jwt'],
+  ['kafka', '@platformatic/kafka'],
+  ['argon2', 'argon2'],
+  ['rate-limiter', 'rate-limiter-flexible'],
+  ['nodemailer', 'nodemailer'],
+  ['oidc-provider', 'oidc-provider'],
   ['elasticsearch', '@elastic/elasticsearch'],
 ];
 

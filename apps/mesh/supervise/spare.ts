@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What most of a host's start goes into: packages of others, which no edit changes. */
-const HEAVY = /^(@nestjs\/(common|core|microservices|passport|platform-fastify|swagger|terminus)|class-.*|consul|fastify|find-my-way|lru-cache|opossum|passport.*|pg|prom-client|reflect-metadata|rxjs|typeorm|undici|uuid|winston|@elastic\/ecs-.*|yaml)$/; // prettier-ignore
+const HEAVY = /^(@nestjs\/(common|core|microservices|passport|platform-fastify|swagger|terminus)|argon2|class-.*|consul|fastify|find-my-way|jose|lru-cache|nodemailer|oidc-provider|opossum|passport.*|pg|prom-client|rate-limiter-flexible|reflect-metadata|rxjs|typeorm|undici|uuid|winston|@elastic\/ecs-.*|yaml)$/; // prettier-ignore
 
 /**
  * A Node process that has loaded everything a host needs but our own code, and waits to become one: `mesh dev` keeps one, so that an

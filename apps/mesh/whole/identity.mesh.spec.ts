@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as openid from 'openid-client';
 import { Browser, FORGERIES, forger, startWholeMesh, until, type WholeMesh } from '#testing';
 import { underLoad } from './contract.js';
@@ -228,6 +229,7 @@ describe('the keys', () => {
     // As long as in production would be a long test: the same order of events, twenty times as quick.
     await mesh.mesh('config', 'set', 'auth.keysMinAgeMs', '1500');
     await mesh.mesh('config', 'set', 'oauth.keySignsAfterSeconds', '2', '--for', 'oauth');
+    await sleep(2000); // by then it is live
     const kidOf = (token: string) =>
       (JSON.parse(Buffer.from(token.split('.')[0]!, 'base64url').toString()) as { kid: string }).kid;
     const fresh = async () => await tokenOf('--client', 'movie-query');
