@@ -29,7 +29,10 @@ export async function keepUp(launcher: Launcher, { source }: Plan, { root }: Env
       const names = [...new Set(files.flatMap((file) => concerned(file, all)))].filter((name) => !added.includes(name));
       if (files.some((file) => file.startsWith('apps/mesh/')))
         screen.note('the launcher itself has changed: it takes effect when you start it again');
-      const failures = await launcher.renew(names);
+      const failures = await launcher.renew(
+        names,
+        files.some((file) => file.startsWith('libs/')),
+      );
       types.start();
       if (names.length === 0) return;
       const seconds = ((Date.now() - startedAtMs) / 1000).toFixed(1);

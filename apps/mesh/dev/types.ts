@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { constants, setPriority } from 'node:os';
 import { join } from 'node:path';
 
 /** More than this many errors are one mistake seen from many places. */
@@ -20,6 +21,8 @@ export class TypeCheck {
     const compiler = join(this.root, 'node_modules/typescript7/bin/tsc');
     const child = spawn(this.node, [compiler, '-p', 'tsconfig.json', '--noEmit', '--pretty', 'false'], { cwd: this.root, stdio: ['ignore', 'pipe', 'ignore'], windowsHide: true }); // prettier-ignore
     this.child = child;
+    // The mesh goes first: an edit that is waited for must not wait for the types of the one before.
+    if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
     let said = '';
     child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
     child.on('close', (code) => {

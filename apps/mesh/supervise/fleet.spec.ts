@@ -20,6 +20,7 @@ let root: string, fleet: Fleet;
 beforeEach(async () => {
   root = mkdtempSync(join(tmpdir(), 'cinemanzana-fleet-'));
   writeFileSync(join(root, 'host.mjs'), HOST);
+  writeFileSync(join(root, 'spare.js'), `process.once('message', () => import('./host.mjs'));`);
   const nothing = () => undefined;
   fleet = new Fleet({
     folding: [[{ name: 'a' }, { name: 'b' }]],

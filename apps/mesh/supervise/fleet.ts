@@ -29,6 +29,9 @@ export interface FleetOptions {
   listener: GroupListener;
 }
 
+/** What a Node process kept ready has loaded: packages of others alone, or our rooms too. */
+type Spare = 'packages' | 'rooms';
+
 /** All groups of the mesh, and what can be done to them together. */
 export class Fleet {
   private readonly groups: Group[];
@@ -36,7 +39,7 @@ export class Fleet {
   private readonly taken = new Set<string>();
   /** Processes that are about to run in another group. */
   private readonly leaving = new Set<string>();
-  private spare?: ChildProcess;
+  private readonly spares = new Map<Spare, ChildProcess>();
   private launched = false;
   private draining = false;
 
@@ -128,9 +131,11 @@ export class Fleet {
    * the new code is loaded, and go on when it cannot be. What shares a Node process with them and is not named stays as it is, so that
    * an edit of one process does not wait for the start of all.
    *
+   * @param areRoomsNew  what has loaded the rooms has the old ones
    * @returns a sentence for each process whose code could not be loaded
    */
-  async renew(names: readonly string[]): Promise<string[]> {
+  async renew(names: readonly string[], areRoomsNew = false): Promise<string[]> {
+    if (areRoomsNew) this.takeSpare('rooms')?.kill();
     const affected = this.groups.filter((group) => group.names.some((name) => names.includes(name)));
     return (await Promise.all(affected.map((group) => this.replace(group, names)))).flat();
   }
@@ -140,7 +145,7 @@ export class Fleet {
     const seats = old.options.seats.filter(({ name }) => names.includes(name));
     const renewed = seats.map(({ name }) => name);
     const next = this.group(seats, slot);
-    next.start(this.takeSpare());
+    next.start(this.takeSpare('rooms') ?? this.takeSpare('packages'));
     const failures = await next.loaded;
     if (failures.length > 0 || this.draining) {
       next.kill();
@@ -161,24 +166,30 @@ export class Fleet {
     return [];
   }
 
-  /** Keeps a Node process at hand that has loaded all but our own code. */
+  /** Keeps Node processes at hand that have loaded what an edit does not change. */
   keepSpare(): void {
-    if (this.draining || this.spare) return;
+    if (this.draining) return;
     const { source } = this.options;
-    this.spare = spawnApart(source, [join(dirname(source.file), 'spare.js'), source.root]);
-    this.spare.once('exit', () => (this.spare = undefined));
+    for (const kind of ['rooms', 'packages'] satisfies Spare[]) {
+      if (this.spares.has(kind)) continue;
+      const spare = spawnApart(source, [join(dirname(source.file), 'spare.js'), source.root, kind]);
+      this.spares.set(kind, spare);
+      spare.once('exit', () => {
+        if (this.spares.get(kind) === spare) this.spares.delete(kind);
+      });
+    }
   }
 
-  private takeSpare(): ChildProcess | undefined {
-    const { spare } = this;
-    this.spare = undefined;
+  private takeSpare(kind: Spare): ChildProcess | undefined {
+    const spare = this.spares.get(kind);
+    this.spares.delete(kind);
     return spare?.connected ? spare : undefined;
   }
 
   /** Stops all in order: the door, then what is behind it, then what those need to leave. */
   async drain(): Promise<void> {
     this.draining = true;
-    this.spare?.kill();
+    for (const spare of this.spares.values()) spare.kill();
     const middle = this.groups.flatMap(({ names }) => names).filter((name) => ![...FIRST, ...LAST].includes(name));
     for (const stage of [FIRST, middle, LAST]) {
       const closing = (group: Group) => group.close(group.names.filter((name) => stage.includes(name)), { hurry: true }); // prettier-ignore
@@ -189,7 +200,7 @@ export class Fleet {
 
   kill(): void {
     this.draining = true;
-    this.spare?.kill('SIGKILL');
+    for (const spare of this.spares.values()) spare.kill('SIGKILL');
     for (const group of this.groups) group.kill();
   }
 

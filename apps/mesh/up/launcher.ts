@@ -83,7 +83,7 @@ export class Launcher implements Controlled {
   scale = (name: string, count: number): Promise<void> => this.fleet.scale(name, count);
   give = (name: string): Promise<void> => this.fleet.give(name);
   takeBack = (name: string): void => this.fleet.takeBack(name);
-  renew = (names: readonly string[]): Promise<string[]> => this.fleet.renew(names);
+  renew = (names: readonly string[], areRoomsNew: boolean): Promise<string[]> => this.fleet.renew(names, areRoomsNew);
   keepSpare = (): void => this.fleet.keepSpare();
 
   async adopt(): Promise<string[]> {

@@ -171,7 +171,7 @@ async function slowInstance(): Promise<ChildProcess> {
     const server = new BusServer({ storage, process: 'seen-query', instance: 'slow', log, metrics: new Metrics('seen-query'), config: settings.section(BusConfig) });
     server.addHandler('film.made', async (body, { event: { key, version }, tx }) => {
       await tx.query('INSERT INTO film_view (id, version, title) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING', [key, version, 'half done']);
-      await tx.query('SELECT pg_sleep(0.005)');
+      await tx.query('SELECT pg_sleep(0.03)');
     }, true, { views: ['film_view'] });
     server.listen(() => console.log('listening'));`;
   const root = fileURLToPath(new URL('../../../', import.meta.url));
