@@ -19,10 +19,12 @@ const LOOK_MS = 20;
  * @source https://www.postgresql.org/docs/current/basic-archive.html
  */
 export async function beginArchive(db: Database, { archiveDir, user }: ClusterPlace): Promise<boolean> {
-  const [now] = await rows<{ mode: string; library: string; folder: string | null }>(
+  // What the files say: a session hears of a new setting a moment later.
+  const said = (name: string) => `(SELECT setting FROM pg_file_settings WHERE name = '${name}' ORDER BY seqno DESC LIMIT 1)`;
+  const [now] = await rows<{ mode: string; library: string | null; folder: string | null }>(
     db,
-    `SELECT current_setting('archive_mode') AS mode, current_setting('archive_library') AS library,
-            (SELECT setting FROM pg_file_settings WHERE name = 'basic_archive.archive_directory' ORDER BY seqno DESC LIMIT 1) AS folder`,
+    `SELECT current_setting('archive_mode') AS mode, ${said('archive_library')} AS library,
+            ${said('basic_archive.archive_directory')} AS folder`,
   );
   if (now?.mode !== 'on') throw new Error('this PostgreSQL was started by an older version of the mesh: start the mesh again');
   if (now.library === 'basic_archive' && now.folder === archiveDir && existsSync(archiveDir)) return false;
