@@ -1,7 +1,6 @@
 import { createServer, type Server } from 'node:http';
-import { ACCESS_TAG, type RouteAccess } from '#service';
+import { ACCESS_TAG, OWN_AUTH_TAG, type RouteAccess } from '#service';
 import { FORGERIES, type Forger } from '#testing';
-import { OWN_AUTH } from './access.js';
 import { type Door, kill, listen, openDoor, portOf } from './contract.js';
 
 const roles = (...names: string[]) => ({ roles: names, clients: [] });
@@ -122,7 +121,7 @@ describe('the door', () => {
   });
 
   it('leaves alone what verifies by itself, and what says nothing', async () => {
-    tags = ['mesh-route=/api/films', ACCESS_TAG, OWN_AUTH];
+    tags = ['mesh-route=/api/films', ACCESS_TAG, OWN_AUTH_TAG];
     expect((await ask('POST', '/api/films', 'Bearer opaque')).status).toBe(200);
     tags = ['mesh-route=/api/films'];
     expect((await ask('POST', '/api/films')).status).toBe(200);

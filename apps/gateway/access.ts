@@ -4,11 +4,8 @@ import { type Access, insufficient, isAllowed, type Verifier, withoutToken } fro
 import type { Client } from '#client';
 import { context, newContext, runWith } from '#context';
 import type { Discovery } from '#discovery';
-import { ACCESS_TAG, type RouteAccess } from '#service';
+import { ACCESS_TAG, OWN_AUTH_TAG, type RouteAccess } from '#service';
 import type { GatewayConfig } from './settings.js';
-
-/** Of a service that verifies tokens itself, since they are of other kinds than ours: an authorization server. */
-export const OWN_AUTH = 'mesh-auth=self';
 
 type Rules = (method: string, path: string) => Access | undefined;
 
@@ -55,7 +52,7 @@ export class AccessControl {
   /** @throws Problem `unauthenticated` (401), `forbidden` (403), `issuer-unavailable` (503) */
   async check(service: string, req: IncomingMessage, path: string): Promise<void> {
     const { discovery, verifier } = this.parts;
-    if (discovery.catalog().get(service)?.includes(OWN_AUTH)) return;
+    if (discovery.catalog().get(service)?.includes(OWN_AUTH_TAG)) return;
     const { authorization } = req.headers;
     const rules = await this.rulesOf(service);
     const access = rules(req.method ?? 'GET', path) ?? 'public';

@@ -1,4 +1,4 @@
-import { serve, service } from '#service';
+import { OWN_AUTH_TAG, serve, service } from '#service';
 import { InternalController, UserListener } from './internal.js';
 import { Keys, SigningKey } from './keys/keys.js';
 import { OAuthConfig } from './oauth-section.js';
@@ -14,7 +14,7 @@ import { Upkeep } from './upkeep.js';
 export const OAuth = service({
   name: 'oauth',
   routes: ['/oauth', `${METADATA}/oauth`],
-  tags: ['mesh-auth=self'], // its tokens are of other kinds too, and it is who says what is good
+  tags: [OWN_AUTH_TAG], // its tokens are of other kinds too, and it is who says what is good
   sections: [OAuthConfig],
   tables: [OidcRecord, Revocation, SigningKey, Throttled],
   listens: true,

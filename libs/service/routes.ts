@@ -7,6 +7,9 @@ import { type Access, accessOf } from '#auth';
 /** The tag by which a process says that it tells at `/access` who may call what. */
 export const ACCESS_TAG = 'mesh-access';
 
+/** The tag of a process that verifies tokens itself, since they are of other kinds than ours: an authorization server. */
+export const OWN_AUTH_TAG = 'mesh-auth=self';
+
 /** One route of a process, and who may call it. */
 export interface RouteAccess {
   /** In capitals; `ALL` for any. */

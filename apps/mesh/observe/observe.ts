@@ -5,15 +5,11 @@ import { projects } from '../up/projects.js';
 import { readMesh, runningMesh, type MeshFile } from '../machine/runtime.js';
 import { ask, askJson, type Answer } from '../wire/http.js';
 import { askLauncher } from '../wire/control.js';
+import { baseOf, instancesOf } from '../wire/registry.js';
 import type { Standing } from '../supervise/group.js';
 
 /** How long one part may take to answer, ms: long enough for a busy one, short enough to wait for in front of a terminal. */
 const PATIENCE_MS = 2000;
-/** A row of `health/service/:name`, as far as it is read. @source Consul HTTP API */
-interface HealthRow {
-  Service: { ID: string; Address: string; Port: number; Meta: Record<string, string> | null };
-  Checks: { Status: string }[];
-}
 
 /** One instance of a process, from all that know of it. */
 export interface InstanceView {
@@ -66,12 +62,11 @@ export async function observe(env: Environment): Promise<Observation> {
   const processes = projects(env.root).map(({ name }) => name);
   const mesh = runningMesh(env.dataDir);
   const known = mesh?.control ? await askLauncher(mesh.control).catch(() => undefined) : undefined;
-  const base = (url: string) => (/^https?:/.test(url) ? url : `http://${url}`).replace(/\/$/, '');
   const [gateway, registry, config, rows] = await Promise.all([
-    reach(base(env.runtime?.gateway ?? env.publicUrl), '/'),
-    reach(base(env.consulUrl), '/v1/status/leader'),
-    reach(base(env.configUrl), `/application/${env.profile}`),
-    Promise.all(processes.map((name) => registered(base(env.consulUrl), name, env.secret('CONSUL_HTTP_TOKEN')))),
+    reach(baseOf(env.runtime?.gateway ?? env.publicUrl), '/'),
+    reach(baseOf(env.consulUrl), '/v1/status/leader'),
+    reach(baseOf(env.configUrl), `/application/${env.profile}`),
+    Promise.all(processes.map((name) => registered(env, name))),
   ]);
   const launched = (known?.processes ?? []).map(fromLauncher);
   const instances = rows.flatMap((found) => found ?? []).reduce(merge, launched);
@@ -110,10 +105,9 @@ function aheadOf({ headers }: Answer): number | undefined {
   return Number.isNaN(at) ? undefined : at + 500 - Date.now();
 }
 
-async function registered(url: string, name: string, token: string | undefined): Promise<InstanceView[] | undefined> {
+async function registered(env: Environment, name: string): Promise<InstanceView[] | undefined> {
   try {
-    const headers: Record<string, string> = token ? { 'x-consul-token': token } : {};
-    const rows = await askJson<HealthRow[]>(`${url}/v1/health/service/${name}`, { timeoutMs: PATIENCE_MS, headers });
+    const rows = await instancesOf(env, name, false, PATIENCE_MS);
     return rows.map(({ Service, Checks }) => ({
       process: name,
       slot: Number(Service.Meta?.slot ?? 0),
