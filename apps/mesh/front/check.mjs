@@ -30,7 +30,7 @@ export async function test(root, node, args) {
 }
 
 /**
- * `npm run check`: one line a step; the first that fails prints what it said and ends the run.
+ * `npm run check`: one line a step, and one for each file of tests; the first that fails prints what it said and ends the run.
  *
  * @param {string} root
  * @param {string} node
@@ -39,10 +39,12 @@ export async function test(root, node, args) {
 export async function check(root, node) {
   for (const [name, command] of [...STEPS, ['tests', [...JEST, '--ci', '--colors=false']]]) {
     const startedAt = Date.now();
-    const { code, output } = await run(root, node, command, 'pipe');
+    // Tests take minutes: they are seen as they come, and are there to read when the run is cut off.
+    const isSeen = name === 'tests';
+    const { code, output } = await run(root, node, command, isSeen ? 'seen' : 'pipe');
     const time = seconds(Date.now() - startedAt);
     if (code !== 0) {
-      process.stderr.write(output);
+      if (!isSeen) process.stderr.write(output);
       say(`✗ ${name.padEnd(10)} ${time}   node ${command.join(' ')}`);
       return code;
     }
@@ -59,12 +61,16 @@ function run(root, node, args, how) {
   }
   const child = spawn(node, args, {
     cwd: root,
-    stdio: how === 'pipe' ? ['ignore', 'pipe', 'pipe'] : 'inherit',
+    stdio: how === 'inherit' ? how : ['ignore', 'pipe', 'pipe'],
     windowsHide: true,
   });
   let output = '';
-  child.stdout?.on('data', (chunk) => (output += chunk));
-  child.stderr?.on('data', (chunk) => (output += chunk));
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk) => {
+      output += chunk;
+      if (how === 'seen') process.stderr.write(chunk);
+    });
+  }
   const stop = (signal) => child.kill(signal);
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, stop);
   return new Promise((done) => {
