@@ -34,6 +34,11 @@ function listener(app: INestApplication, server: Server): Listener {
 }
 
 /** The only public door: finds the service of a route by its tag, and passes requests on. */
-export const Gateway = service({ name: 'gateway', sections: [GatewayConfig], door: { port: PORT, listener } });
+export const Gateway = service({
+  name: 'gateway',
+  sections: [GatewayConfig],
+  door: { port: PORT, listener },
+  stopping: (app) => app.get(Client).endStreams(),
+});
 
 await serve(import.meta, Gateway);

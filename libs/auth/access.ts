@@ -6,6 +6,7 @@ export type Role = 'customer' | 'cashier' | 'usher' | 'manager' | 'chain-admin' 
 const ROLES = 'allowed-roles';
 const CLIENTS = 'allowed-clients';
 const PUBLIC = 'is-public';
+const KNOWN = 'is-known';
 
 /** Let callers with one of these roles in; the others get 401 or 403. On a class or a method, the method's winning. */
 export const Allow = (...roles: [Role, ...Role[]]) => SetMetadata(ROLES, roles);
@@ -15,6 +16,18 @@ export const AllowClients = (...clients: [string, ...string[]]) => SetMetadata(C
 
 /** Let everyone in, token or not. */
 export const Public = () => SetMetadata(PUBLIC, true);
+
+/** Let everyone in, and know a caller who brings a token: a wrong one is 401 even here, or its owner would act as nobody unawares. */
+export const Guest =
+  (): MethodDecorator & ClassDecorator => (target: object, _name?: string | symbol, descriptor?: PropertyDescriptor) => {
+    const on = (descriptor?.value as object | undefined) ?? target;
+    Reflect.defineMetadata(PUBLIC, true, on);
+    Reflect.defineMetadata(KNOWN, true, on);
+  };
+
+/** Whether a caller of `handler` who brings a token is known by it although everyone is let in. */
+export const knowsCallers = (controller: object, handler: object): boolean =>
+  Boolean(Reflect.getMetadata(KNOWN, handler) ?? Reflect.getMetadata(KNOWN, controller));
 
 /** Who is let in: everyone, or callers with one of the roles and the clients named. */
 export type Access = 'public' | { roles: readonly string[]; clients: readonly string[] };

@@ -4,11 +4,11 @@ import { APP_GUARD } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import { type Caller, context } from '#context';
 import { Problem } from '#problem';
-import { accessOf, isAllowed } from './access.js';
+import { accessOf, isAllowed, knowsCallers } from './access.js';
 import { insufficient, invalidToken, withoutToken } from './refusal.js';
 import { jwtStrategy, type TokenIssuer } from './token.js';
 
-export { type Access, accessOf, Allow, AllowClients, isAllowed, Public, type Role } from './access.js';
+export { type Access, accessOf, Allow, AllowClients, Guest, isAllowed, Public, type Role } from './access.js';
 export { AuthConfig } from './auth-section.js';
 export { meshIssuer } from './issuer.js';
 export { type Keys, KeySet } from './keys.js';
@@ -55,13 +55,15 @@ export function authProviders(issuer: TokenIssuer): Provider[] {
 
     async canActivate(execution: ExecutionContext): Promise<boolean> {
       if (execution.getType() !== 'http') return true;
-      const access = accessOf(execution.getClass(), execution.getHandler());
-      if (access === 'public') return true;
+      const [controller, handler] = [execution.getClass(), execution.getHandler()];
+      const access = accessOf(controller, handler);
+      const request = execution.switchToHttp().getRequest<{ user: Caller; headers: { authorization?: string } }>();
+      if (access === 'public' && !(request.headers.authorization !== undefined && knowsCallers(controller, handler))) return true;
       await this.token.canActivate(execution);
-      const { user } = execution.switchToHttp().getRequest<{ user: Caller }>();
+      const { user } = request;
       const now = context();
       if (now) now.caller = user;
-      if (!isAllowed(access, user)) throw insufficient(access);
+      if (access !== 'public' && !isAllowed(access, user)) throw insufficient(access);
       return true;
     }
   }

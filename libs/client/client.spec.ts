@@ -223,3 +223,13 @@ describe('balancing', () => {
     expect(open).toBe(0);
   });
 });
+
+it('ends the event streams that it passes on when it is told to', async () => {
+  await start('a', (_, res) => void res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n'));
+  const door = createServer((req, res) => void client.forward('film', req, res, { path: '/', limitBytes: 0 }));
+  await new Promise<void>((done) => door.listen(0, '127.0.0.1', done));
+  closers.push(() => kill(door));
+  const answer = await fetch(`http://127.0.0.1:${(door.address() as AddressInfo).port}/`);
+  client.endStreams();
+  expect(await answer.text()).toBe('data: 1\n\n');
+});

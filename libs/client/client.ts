@@ -74,6 +74,7 @@ const ISSUER = { service: 'oauth', path: '/oauth/token' } as const;
 /** Calls other services by their names: picks an instance, keeps the deadline, retries, goes through the breaker, carries the context. */
 export class Client {
   private readonly fleets = new Map<string, Fleet>();
+  private readonly streams = new Set<ServerResponse>();
   private readonly stopWatching: () => void;
   private readonly identity?: Identity;
   private readonly retries: Counter<'service' | 'reason'>;
@@ -146,11 +147,16 @@ export class Client {
   async forward(service: string, req: IncomingMessage, res: ServerResponse, options: ForwardOptions): Promise<void> {
     try {
       const exchange = await this.answerTo(service, req, res, options);
-      await passOn(exchange, res, this.parts.config.bodyIdleMs);
+      await passOn(exchange, res, this.parts.config.bodyIdleMs, this.streams);
     } catch (error) {
       // Who asked is gone, and what failed because of it is nobody's concern.
       if (!res.destroyed) throw error;
     }
+  }
+
+  /** End the event streams that are passed on: they would go on for ever, and their readers come back by themselves. */
+  endStreams(): void {
+    for (const res of this.streams) res.end();
   }
 
   /** Close all connections. Calls under way fail. */

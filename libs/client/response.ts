@@ -22,10 +22,16 @@ function answerHeaders({ headers }: Exchange): string[] {
  * Pass an answer on as it comes, no faster than it is taken. When its service dies in the middle, so does our answer: an end that
  * looks like one would be a lie.
  *
- * @param idleMs  how long its body may stand still; event streams may for ever
+ * @param idleMs   how long its body may stand still; event streams may for ever
+ * @param streams  has the answer while it is an event stream
  * @returns when it is passed on, or cannot be
  */
-export function passOn(exchange: Exchange, res: ServerResponse, idleMs: number): Promise<void> | void {
+export function passOn(
+  exchange: Exchange,
+  res: ServerResponse,
+  idleMs: number,
+  streams: Set<ServerResponse>,
+): Promise<void> | void {
   const headers = answerHeaders(exchange);
   const isBodiless = res.req.method === 'HEAD' || exchange.status === 204 || exchange.status === 304;
   if (exchange.isComplete) {
@@ -40,6 +46,10 @@ export function passOn(exchange: Exchange, res: ServerResponse, idleMs: number):
   res.writeHead(exchange.status, headers);
   if (!exchange.hasEarly) res.flushHeaders();
   const isEvents = exchange.headers['content-type']?.includes('text/event-stream') ?? false;
+  if (isEvents) {
+    streams.add(res);
+    res.once('close', () => streams.delete(res));
+  }
   return new Promise((done) => exchange.pipe(new Outlet(exchange, res, isEvents ? Infinity : idleMs, done)));
 }
 

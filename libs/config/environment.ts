@@ -102,3 +102,9 @@ export function environment(env: NodeJS.ProcessEnv = process.env): Environment {
     secret: (name) => readSecret(env, dataDir, name),
   };
 }
+
+/** What a program needs of our environment that is told all else: paths and language, and none of our settings. */
+export function bareEnvironment(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  const names = ['PATH', 'HOME', 'LANG', 'TMPDIR', 'TEMP', 'SystemRoot'];
+  return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+}

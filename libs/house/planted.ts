@@ -66,6 +66,8 @@ const DRIVERS: [string, string][] = [
   ['argon2', 'argon2'],
   ['rate-limiter', 'rate-limiter-flexible'],
   ['nodemailer', 'nodemailer'],
+  ['qr-codes', 'qrcode'],
+  ['pdf', 'pdfkit'],
   ['oidc-provider', 'oidc-provider'],
   ['elasticsearch', '@elastic/elasticsearch'],
 ];

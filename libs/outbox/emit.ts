@@ -32,6 +32,11 @@ export async function emit(tx: EntityManager, ...events: readonly Emitted[]): Pr
      ORDER BY e.n`,
     [JSON.stringify(written), context()?.traceId ?? null],
   );
+  markEmitted(tx);
+}
+
+/** Say that events were written in `tx` by a statement of one's own, so that they are sent once it has committed. */
+export function markEmitted(tx: EntityManager): void {
   if (tx.queryRunner) tx.queryRunner.data[EMITTED] = true;
 }
 

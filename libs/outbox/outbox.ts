@@ -1,6 +1,6 @@
 import { Outbox1700000000000, OutboxRow, OutboxSend1795400000000 } from './table.js';
 
-export { emit, type Emitted } from './emit.js';
+export { emit, type Emitted, markEmitted } from './emit.js';
 export { OutboxConfig } from './outbox-section.js';
 export { Relay, type Publish, type RelayOptions } from './relay.js';
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   Body,
   type CallHandler,
@@ -19,9 +20,10 @@ import { ApiBody } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { map, type Observable } from 'rxjs';
 import { v7 as uuidv7 } from 'uuid';
-import { context } from '#context';
+import { context, remainingMs } from '#context';
 import { type InputError, Problem } from '#problem';
 import { Storage } from '#storage';
+import { ResourceConfig } from './config.js';
 import { Idempotency } from './idempotency.js';
 import { readInput, readPatch } from './input.js';
 import { describeCommands } from './openapi/routes.js';
@@ -73,20 +75,28 @@ export class Answers implements NestInterceptor {
 }
 
 class InputPipe<T extends object> implements PipeTransform<unknown, Promise<T>> {
-  constructor(private readonly cls: Type<T>) {}
+  constructor(
+    private readonly cls: Type<T>,
+    private readonly isOptional: boolean,
+  ) {}
 
   transform(body: unknown): Promise<T> {
-    return readInput(this.cls, body);
+    return readInput(this.cls, this.isOptional ? (body ?? {}) : body);
   }
 }
 
-/** The request's body as a `cls`, only its validated properties. @throws Problem `invalid-input` (400) with pointers */
+/**
+ * The request's body as a `cls`, only its validated properties.
+ *
+ * @param options  `isOptional`: without a body it is taken for an empty object
+ * @throws Problem `invalid-input` (400) with pointers
+ */
 export const Input =
-  (cls: Type<object>): ParameterDecorator =>
+  (cls: Type<object>, { isOptional = false }: { isOptional?: boolean } = {}): ParameterDecorator =>
   (target, method, index) => {
-    Body(new InputPipe(cls))(target, method, index);
+    Body(new InputPipe(cls, isOptional))(target, method, index);
     const descriptor = method === undefined ? undefined : Object.getOwnPropertyDescriptor(target, method);
-    if (descriptor) ApiBody({ schema: inputSchema(cls) })(target, method!, descriptor);
+    if (descriptor) ApiBody({ schema: inputSchema(cls), required: !isOptional })(target, method!, descriptor);
   };
 
 /** What became of one of many rows that were to be created together. */
@@ -116,6 +126,7 @@ export function CommandController<T extends Row>(row: RowClass<T>, name: string)
   @UseInterceptors(Idempotency, Answers)
   class Commands {
     @Inject(Storage) protected readonly storage: Storage;
+    @Inject(ResourceConfig) private readonly patience: ResourceConfig;
     private table?: Rows<T>;
 
     @Post()
@@ -150,6 +161,19 @@ export function CommandController<T extends Row>(row: RowClass<T>, name: string)
     /** @see Rows.write */
     protected write(event: string, next: T, action?: string): Promise<Answer<T>> {
       return this.rows.write(event, next, action);
+    }
+
+    /**
+     * The row that a statement over a learnt table finds, once it does: what was made elsewhere a moment ago is still on its way here.
+     * It waits for it as a reader waits for a version.
+     */
+    protected async learnt<R>(sql: string, params: unknown[]): Promise<R | undefined> {
+      const until = performance.now() + Math.min(this.patience.minVersionWaitMs, remainingMs());
+      for (;;) {
+        const [row] = await this.storage.query<R>(sql, params);
+        if (row || performance.now() >= until) return row;
+        await sleep(this.patience.minVersionPollMs);
+      }
     }
 
     /** Create those of `bodies` that are right and new, all in one transaction, each with its event; the others are told why not. */

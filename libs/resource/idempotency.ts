@@ -39,11 +39,22 @@ const REQUIRED = 'idempotency-key-required';
 /** This POST must carry an Idempotency-Key: 400 without one. */
 export const RequireIdempotencyKey = () => SetMetadata(REQUIRED, true);
 
+const KEEPS_ITSELF = 'idempotency-kept-by-itself';
+
+/**
+ * This POST must carry an Idempotency-Key, and keeps its answers itself, since it is no single transaction, or one without us: it asks
+ * `requestOf` what to compare and to keep.
+ */
+export const KeepsOwnAnswers = () => SetMetadata(KEEPS_ITSELF, true);
+
 const KEY = /^[\x21-\x7e]{1,255}$/;
 const hash = (...parts: string[]) => createHash('sha256').update(JSON.stringify(parts)).digest();
 
-interface Asked {
+/** A request that may come again, as it is kept. */
+export interface Asked {
+  /** Who asks what by which key. */
   scope: Buffer;
+  /** The whole request: with the same scope it must be the same. */
   request: Buffer;
 }
 type Given = Pick<KeptAnswer, 'status' | 'headers' | 'body'> & { isRepeated: boolean };
@@ -66,13 +77,15 @@ export class Idempotency implements NestInterceptor {
     const request = http.getRequest<FastifyRequest>();
     const key = request.headers['idempotency-key'];
     if (request.method !== 'POST') return next.handle();
+    const keepsItself = Reflect.getMetadata(KEEPS_ITSELF, execution.getHandler()) === true;
     if (key === undefined) {
-      if (Reflect.getMetadata(REQUIRED, execution.getHandler()) !== true) return next.handle();
+      if (!keepsItself && Reflect.getMetadata(REQUIRED, execution.getHandler()) !== true) return next.handle();
       throw invalidHeader('Idempotency-Key', 'is required: make one up for each thing you want done once');
     }
     if (typeof key !== 'string' || !KEY.test(key))
       throw invalidHeader('Idempotency-Key', 'must be 1 to 255 visible ASCII characters');
-    return from(this.once(asked(request, key), http.getResponse<FastifyReply>(), () => lastValueFrom(next.handle())));
+    if (keepsItself) return next.handle();
+    return from(this.once(requestOf(request), http.getResponse<FastifyReply>(), () => lastValueFrom(next.handle())));
   }
 
   private async once(it: Asked, reply: FastifyReply, handle: () => Promise<unknown>): Promise<unknown> {
@@ -117,20 +130,21 @@ export class Idempotency implements NestInterceptor {
        WHERE scope = $1 AND "keptAt" > now() - make_interval(secs => $2)`,
       [scope, this.config.idempotencyTtlSeconds],
     );
-    if (kept && !kept.request.equals(request))
-      throw new Problem(
-        'idempotency-key-reused',
-        422,
-        'this Idempotency-Key came before with another body: use a new key for a new request',
-      );
+    if (kept && !kept.request.equals(request)) throw keyReused();
     return kept;
   }
 }
 
-function asked(request: FastifyRequest, key: string): Asked {
+/**
+ * What makes `request`, which has an Idempotency-Key, the same when it comes again.
+ *
+ * @param who  the caller, unless a token says it
+ */
+export function requestOf(request: FastifyRequest, who = ''): Asked {
+  const key = String(request.headers['idempotency-key']);
   const [path = '', query = ''] = request.url.split('?', 2);
   return {
-    scope: hash(context()?.caller?.id ?? '', request.method, path, key),
+    scope: hash(context()?.caller?.id ?? who, request.method, path, key),
     // With the key, which is kept nowhere: a body may hold a password, and its bare hash could be guessed at.
     request: hash(key, query, JSON.stringify(request.body ?? null)),
   };
@@ -142,7 +156,16 @@ function give({ status, headers, body, isRepeated }: Given, reply: FastifyReply)
   return body ?? undefined;
 }
 
-const inFlight = () =>
+/** The key of another request: 422. */
+export const keyReused = (): Problem =>
+  new Problem(
+    'idempotency-key-reused',
+    422,
+    'this Idempotency-Key came before with another body: use a new key for a new request',
+  );
+
+/** The first request of that key is still under way: 409, to be asked again. */
+export const inFlight = (): Problem =>
   new Problem(
     'idempotency-in-flight',
     409,

@@ -35,6 +35,23 @@ export interface ListOptions<V> {
   sort: (keyof V & string) | `-${keyof V & string}` | readonly ((keyof V & string) | `-${keyof V & string}`)[];
   /** A text column that `q` searches, forgiving typing errors and accents. It wants a trigram index on `extensions.plain(column)`. */
   search?: keyof V & string;
+  /** An order that parameters of its own make, in place of `sort`: the distance from a place. */
+  rank?: Ranking;
+}
+
+/** How a list is ordered by what its own parameters say, the least first. */
+export interface Ranking {
+  /** The list is ranked when one of these is given. */
+  parameters: readonly string[];
+  /** What each item of a ranked list shows: its rank, as a whole number. */
+  shows: string;
+  /**
+   * SQL over `v`, a float8 that is never null, and the most of it that is wanted.
+   *
+   * @param add  adds a value to the statement and gives its `$n`
+   * @throws Problem `invalid-input` (400) when a parameter is malformed
+   */
+  read(asked: Readonly<Record<string, string>>, add: (value: unknown) => string): { sql: string; most?: number };
 }
 
 /** One page of a list. */
@@ -49,7 +66,14 @@ interface ListQuery {
   where: string[];
   values: unknown[];
   order: Order;
+  /** What each item shows of the order. */
+  shows?: string;
 }
+
+const adder =
+  ({ values }: ListQuery) =>
+  (value: unknown): string =>
+    `$${values.push(value)}`;
 
 const withoutNulls = <T extends object>(row: T): T =>
   Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)) as T;
@@ -60,7 +84,7 @@ const withoutNulls = <T extends object>(row: T): T =>
  * @param view     the view's class
  * @param options  what its list can be asked for; anything else is 400
  */
-export function QueryController<V extends ViewRow>(view: Type<V>, { filter = [], sort, search }: ListOptions<V>) {
+export function QueryController<V extends ViewRow>(view: Type<V>, { filter = [], sort, search, rank }: ListOptions<V>) {
   const columns = columnsOf(view);
   const filters = filtersOf(
     columns,
@@ -68,7 +92,8 @@ export function QueryController<V extends ViewRow>(view: Type<V>, { filter = [],
   );
   const sorts = (typeof sort === 'string' ? [sort] : sort) as readonly string[];
   const sortable = sorts.map((name) => name.replace(/^-/, ''));
-  const known = [...filters.keys(), 'sort', 'limit', 'cursor', ...(search ? ['q'] : [])];
+  const ranks = rank?.parameters ?? [];
+  const known = [...filters.keys(), ...ranks, 'sort', 'limit', 'cursor', ...(search ? ['q'] : [])];
   const table = tableOf(view);
   // A day stays the text it is: as a JavaScript date it would be midnight somewhere.
   const selected = [...columns.values()]
@@ -94,20 +119,17 @@ export function QueryController<V extends ViewRow>(view: Type<V>, { filter = [],
 
     @Get()
     async many(@Query() query: Record<string, unknown>): Promise<Page<V>> {
-      const asked = readParameters(query, known);
-      const { sort: by, limit: items, cursor, q, ...rest } = asked;
+      const { limit: items, cursor, ...asked } = readParameters(query, known);
       const limit = readLimit(items, this.config);
-      const list: ListQuery = { where: ['NOT v.removed'], values: [], order: readSort(by, q) };
-      const add = (value: unknown) => `$${list.values.push(value)}`;
-      if (q !== undefined) list.where.push(this.searched(q, add));
-      for (const [name, text] of Object.entries(rest)) list.where.push(filterSql(filters.get(name)!, text, add));
-      const print = fingerprint({ ...rest, ...(q === undefined ? {} : { q }), sort: by ?? '' });
-      if (cursor !== undefined) list.where.push(after(list.order, fromCursor(cursor, print), add));
-      const found = await this.page(list, limit + 1, q !== undefined);
+      const list = await this.asked(asked);
+      const print = fingerprint({ ...asked, sort: asked.sort ?? '' });
+      if (cursor !== undefined) list.where.push(after(list.order, fromCursor(cursor, print), adder(list)));
+      const found = await this.page(list, limit + 1, asked.q !== undefined);
       const page = found.slice(0, limit);
       const last = found.length > limit ? page.at(-1) : undefined;
+      const shown = ({ place, ...row }: Found) => (list.shows ? { ...row, [list.shows]: Math.round(Number(place)) } : row);
       return {
-        items: page.map(({ place: _, ...row }) => withoutNulls(row) as Partial<V>),
+        items: page.map((row) => withoutNulls(shown(row)) as Partial<V>),
         next: last ? toCursor({ id: last.id, value: last.place as string | null }, print) : null,
       };
     }
@@ -119,7 +141,7 @@ export function QueryController<V extends ViewRow>(view: Type<V>, { filter = [],
       @Res({ passthrough: true }) reply: FastifyReply,
     ): Promise<Partial<V> | undefined> {
       const wanted = readMinVersion(headers['min-version']);
-      const row = isId(id) ? await this.atLeast(id, wanted) : undefined;
+      const row = isId(id) ? await this.atLeast(id, wanted, headers) : undefined;
       const isStale = isId(id) && (row?.version ?? 0) < wanted;
       if (!row || row.removed === true) throw notFound(nounOf(view), id, isStale ? { Stale: 'true' } : {});
       if (isStale) void reply.header('Stale', 'true');
@@ -130,11 +152,42 @@ export function QueryController<V extends ViewRow>(view: Type<V>, { filter = [],
       return withoutNulls(shown) as Partial<V>;
     }
 
+    /**
+     * SQL over `v`, the view: which rows the caller may see at all, of the list and one by one; the others are not there (404).
+     * A subclass whose rows are not everybody's says it here.
+     *
+     * @param _add      adds a value to the statement and gives its `$n`
+     * @param _headers  of the request when it is for one row
+     * @returns undefined when all may be seen
+     */
+    protected bounds(_add: (value: unknown) => string, _headers?: IncomingHttpHeaders): Promise<string | undefined> {
+      return Promise.resolve(undefined);
+    }
+
+    private async asked({ sort: by, q, ...rest }: Record<string, string>): Promise<ListQuery> {
+      const list: ListQuery = { where: ['NOT v.removed'], values: [], order: readSort(by, q) };
+      const add = adder(list);
+      // What is searched for is `$1`, as its score has it.
+      if (q !== undefined) list.where.push(this.searched(q, add));
+      const bounds = await this.bounds(add);
+      if (bounds !== undefined) list.where.push(`(${bounds})`);
+      for (const [name, text] of Object.entries(rest))
+        if (!ranks.includes(name)) list.where.push(filterSql(filters.get(name)!, text, add));
+      if (!rank || !ranks.some((name) => name in rest)) return list;
+      if (by !== undefined) throw invalidQuery('sort', `cannot be given with ${ranks.join(' or ')}: the list has that order`);
+      const { sql, most } = rank.read(rest, add);
+      if (most !== undefined) list.where.push(`${sql} <= ${add(most)}`);
+      return { ...list, order: { sql, type: 'float8', isDescending: false, isNullable: false }, shows: rank.shows };
+    }
+
     /** The row once it has that version, or what there is when the wait is over. */
-    private async atLeast(id: string, version: number): Promise<Found | undefined> {
+    private async atLeast(id: string, version: number, headers: IncomingHttpHeaders): Promise<Found | undefined> {
       const until = performance.now() + Math.min(this.config.minVersionWaitMs, remainingMs());
+      const values: unknown[] = [id];
+      const bounds = await this.bounds((value) => `$${values.push(value)}`, headers);
+      const sql = `SELECT ${selected}, v.removed FROM ${table} v WHERE v.id = $1${bounds === undefined ? '' : ` AND (${bounds})`}`;
       for (;;) {
-        const [row] = await this.storage.query<Found>(`SELECT ${selected}, v.removed FROM ${table} v WHERE v.id = $1`, [id]);
+        const [row] = await this.storage.query<Found>(sql, values);
         if ((row?.version ?? 0) >= version || performance.now() >= until) return row;
         await sleep(this.config.minVersionPollMs);
       }

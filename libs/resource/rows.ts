@@ -78,6 +78,11 @@ export class Rows<T extends Row> {
     });
   }
 
+  /** Record that staff made `next`, which a statement of its own has stored and said in `tx`. */
+  async recordMade(tx: EntityManager, next: T, action: string): Promise<void> {
+    await emit(tx, ...(await this.recorded(tx, [{ subjectId: next.id, action, after: this.row.state(next) }])));
+  }
+
   /** Take the row away. @throws Problem as `find` */
   remove(id: string): Promise<void> {
     return this.storage.transaction(async (tx) => {

@@ -33,6 +33,8 @@ export interface ServiceOptions {
   stopping?: (app: INestApplication) => void;
   /** What its configuration begins with: the server's word, or the files, for those that the server itself stands on. */
   settings?: 'server' | 'files';
+  /** Names of secrets it does not start without, beside the one it proves itself by, `TICKET_KEY`. */
+  secrets?: readonly string[];
   /** Names of the services it calls: a breaker is declared for each from the start. */
   calls?: readonly string[];
 }

@@ -78,6 +78,17 @@ async function readSettings({ definition, life, log, env, settings, signal }: Pa
   return loaded;
 }
 
+/** @throws Error naming the secret that is missing, and where it may stand */
+function checkSecrets({ definition, env }: PartsOptions): void {
+  for (const name of definition.secrets ?? []) {
+    if (env().secret(name) !== undefined) continue;
+    const file = name.toLowerCase().replaceAll('_', '-');
+    throw new Error(
+      `the secret ${name} is missing: set ${name} or ${name}_FILE, or put it into ${join(env().dataDir, 'secrets', file)}; npm start makes it`,
+    );
+  }
+}
+
 async function databaseUrl({ life, env, signal }: PartsOptions): Promise<string> {
   for (;;) {
     const { databaseUrl: url, dataDir } = env();
@@ -132,6 +143,7 @@ function trust({ issuer: given, env, opened }: PartsOptions, client: Client, con
 
 /** Open the parts of a process, saying what is waited for. @throws ConfigError, or AbortError when it is to stop meanwhile */
 export async function openParts(options: PartsOptions): Promise<Parts> {
+  checkSecrets(options);
   const { definition, log, opened, env } = options;
   const settings = await readSettings(options);
   opened(() => settings.close());

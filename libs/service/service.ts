@@ -6,4 +6,5 @@ export { type Info } from './platform.js';
 export { ACCESS_TAG, OWN_AUTH_TAG, type RouteAccess } from './routes.js';
 export { LogConfig, ServiceConfig } from './sections.js';
 export { openSpool, serve } from './serve.js';
+export type { RawRequest } from './http/fastify.js';
 export { parseJson } from './http/json.js';

@@ -11,6 +11,7 @@ export { isUnavailable, storageFault } from './faults.js';
 export type { Listen } from './listener.js';
 export { migrationFor, migrationsOf, type MigrationClass, type MigrationText } from './migrations.js';
 export type { Entities, Migrations } from './source.js';
+export { markRound, Rounds, type RoundsOptions } from './rounds.js';
 export { StorageConfig } from './storage-section.js';
 
 /** The limits that background work sets itself, since a request's are too narrow for it. */
@@ -83,6 +84,24 @@ export class Storage {
       return ((await runner.query(sql, params, true)) as { records?: T[] }).records ?? [];
     } finally {
       if (!open) await runner.release();
+    }
+  }
+
+  /**
+   * The rows of one statement that is a transaction of its own, in one round trip, whatever is open here. Those who wait for commits
+   * are told of it as of any other.
+   *
+   * @param did  marks what happened in it, before they are told
+   */
+  async statement<T>(sql: string, params: unknown[], did: (tx: EntityManager) => void): Promise<T[]> {
+    const runner = this.db.createQueryRunner();
+    try {
+      const { records = [] } = (await runner.query(sql, params, true)) as { records?: T[] };
+      did(runner.manager);
+      this.commits.forEach((told) => told(runner.manager));
+      return records;
+    } finally {
+      await runner.release();
     }
   }
 

@@ -15,7 +15,6 @@ const specs = {
   transform: { '^.+\\.ts$': '@swc/jest' },
   moduleNameMapper: { '^#([a-z-]+)$': '<rootDir>/libs/$1/$1.ts', '^(\\.{1,2}/.*)\\.js$': '$1' },
   testEnvironment: 'node',
-  testTimeout: 30_000,
 };
 
 /** What has bounds in seconds on a whole mesh wants the machine to itself. */
@@ -28,6 +27,7 @@ const TIMED = ['dev', 'faults', 'folded', 'identity', 'unfolded'].map((name) => 
  */
 module.exports = {
   rootDir,
+  testTimeout: 30_000,
   maxWorkers: 2,
   workerIdleMemoryLimit: '1GB',
   reporters: ['default', '<rootDir>/libs/testing/left-open.cjs'],

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import request from 'supertest';
 import type TestAgent from 'supertest/lib/agent.js';
 import type { Role } from '#auth';
-import { environment, type Environment, fileSettings, type Flat } from '#config';
+import { environment, type Environment, fileSettings, type Flat, makeSecrets } from '#config';
 import { type Log, silentLog } from '#log';
 import type { EmbeddedPostgres } from '#postgres';
 import { launch, type LaunchOptions, platformSections, type Running, type ServiceDefinition } from '#service';
@@ -14,6 +14,7 @@ import { forger, type Forger } from './tokens.js';
 
 export { startTestDatabase, type TestDatabase } from './database.js';
 export { Browser, type Page } from './browser.js';
+export { Desk, type Made, type Told } from './desk.js';
 export { FORGERIES, forger, type Forger } from './tokens.js';
 
 /** Which processes a test needs, and what beside them. */
@@ -77,6 +78,14 @@ function settingsOf({ name, sections = [] }: ServiceDefinition, { config, log }:
   return fileSettings({ process: name, profile: 'test', sections: [...platformSections, ...sections], log, over: config });
 }
 
+/** The secrets that these processes want, where `environment()` finds them also without this test's data folder. */
+function giveSecrets(dataDir: string, processes: readonly ServiceDefinition[]): void {
+  const names = processes.flatMap(({ secrets = [] }) => secrets);
+  makeSecrets(dataDir, names);
+  const { secret } = environment({ MESH_DATA: dataDir });
+  for (const name of names) process.env[name] ??= secret(name);
+}
+
 /** Start processes for a test. Everything listens on a free port, and `stop()` leaves nothing behind. */
 export async function startTestMesh(options: TestMeshOptions): Promise<TestMesh> {
   const { processes, config = {}, log = silentLog } = options;
@@ -85,6 +94,7 @@ export async function startTestMesh(options: TestMeshOptions): Promise<TestMesh>
   const mint = await forger();
   const bearerFor = (bearer: Bearer) => bearerOf(mint, bearer);
   const env = (): Environment => environment({ MESH_DATA: dataDir, MESH_PROFILE: 'test', DATABASE_URL: database.url });
+  giveSecrets(dataDir, processes);
   const neighbours = new Neighbours();
   const common = { env, log, issuer: mint.issuer, registry: neighbours, port: 0, unregistered: true };
   const start = async (definition: ServiceDefinition, options: LaunchOptions = {}) => {

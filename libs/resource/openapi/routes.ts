@@ -1,4 +1,4 @@
-import type { Type } from '@nestjs/common';
+import { applyDecorators, type Type } from '@nestjs/common';
 import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
 import {
   ApiBearerAuth,
@@ -67,6 +67,9 @@ const problem = (status: number) =>
     description: REASONS[status],
     content: { 'application/problem+json': { schema: { $ref: getSchemaPath('Problem') } } },
   });
+
+/** What a route refuses, by status: the problems that its description names beside what it answers. */
+export const Refuses = (...statuses: readonly number[]): MethodDecorator => applyDecorators(...statuses.map(problem));
 
 const ETAG = { ETag: { description: 'The version', schema: text() } };
 const header = (name: string, description: string, schema: Schema) => ApiHeader({ name, description, required: false, schema });
@@ -139,9 +142,12 @@ export function describeOverrides(controller: Type): void {
     const [mine, theirs] = [own[verb]!, inherited[verb]!];
     for (const key of (Reflect.getMetadataKeys(theirs) as string[]).filter((key) => SAYS.test(key)))
       if (!Reflect.hasMetadata(key, mine)) Reflect.defineMetadata(key, Reflect.getMetadata(key, theirs), mine);
+    const responses = (method: NewableFunction) => (Reflect.getMetadata(DECORATORS.API_RESPONSE, method) ?? {}) as object;
+    Reflect.defineMetadata(DECORATORS.API_RESPONSE, { ...responses(theirs), ...responses(mine) }, mine);
     const parameters = (method: NewableFunction) => (Reflect.getMetadata(DECORATORS.API_PARAMETERS, method) ?? []) as Parameter[];
     const isNew = ({ in: place, name }: Parameter) => !parameters(mine).some((own) => own.in === place && own.name === name);
-    const kept = parameters(theirs).filter((each) => each.in !== 'body' && isNew(each));
+    const hasBody = parameters(mine).some((own) => own.in === 'body');
+    const kept = parameters(theirs).filter((each) => (each.in === 'body' ? !hasBody : isNew(each)));
     Reflect.defineMetadata(DECORATORS.API_PARAMETERS, [...parameters(mine), ...kept], mine);
   }
 }

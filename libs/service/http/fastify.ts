@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { context, remainingMs } from '#context';
 import type { Log } from '#log';
 import type { Metrics } from '#metrics';
@@ -11,6 +11,16 @@ import type { ServiceConfig } from '../sections.js';
 
 /** Media types whose bodies are JSON. */
 const JSON_TYPES = ['application/json', 'application/merge-patch+json'];
+
+/** A request whose route says `@RouteConfig({ rawBody: true })`: it has its body also as it came, to check a signature over it. */
+export interface RawRequest extends FastifyRequest {
+  rawBody?: Buffer;
+}
+
+function keepBytes(request: RawRequest, bytes: Buffer): void {
+  const { rawBody: isWanted } = request.routeOptions.config as { rawBody?: boolean };
+  if (isWanted) request.rawBody = bytes;
+}
 
 /** Nest's HTTP adapter over a server that is listening already; `onReady` gets what answers requests from then on. */
 export function fastifyOver(http: HttpServer, config: ServiceConfig, onReady: (rest: RequestListener) => void): FastifyAdapter {
@@ -25,9 +35,11 @@ export function fastifyOver(http: HttpServer, config: ServiceConfig, onReady: (r
   });
   const fastify = adapter.getInstance<FastifyInstance>();
   fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser(JSON_TYPES, { parseAs: 'string' }, (_request, text, done) => {
+  fastify.addContentTypeParser(JSON_TYPES, { parseAs: 'buffer' }, (request, body, done) => {
     try {
-      done(null, parseJson(text as string, { depth: config.jsonDepth, members: config.jsonMembers }));
+      const bytes = body as Buffer;
+      keepBytes(request, bytes);
+      done(null, parseJson(bytes.toString(), { depth: config.jsonDepth, members: config.jsonMembers }));
     } catch (error) {
       done(error as Error);
     }
