@@ -92,8 +92,9 @@ export class AccountsController {
     return accountOf(user);
   }
 
-  /** @throws Problem `not-found` (404), also when it is erased */
+  /** Also for who writes to the buyers of tickets. @throws Problem `not-found` (404), also when it is erased */
   @Get(':id')
+  @AllowClients('oauth', 'purchase-command')
   async byId(@Param('id') id: string) {
     const user = await this.accounts.rows.find(id);
     if (user.erased) throw notFound('user', id);

@@ -107,6 +107,9 @@ describe('an account', () => {
       expect(body).toMatchObject(account);
       expect(Object.keys(body)).not.toContain('passwordHash');
     }
+    const sellers = await users.mesh.bearerFor({ client: 'purchase-command' });
+    await users.command().get(`/internal/accounts/${id}`).set('authorization', sellers).expect(200);
+    await users.command().get(`/internal/accounts?email=${email}`).set('authorization', sellers).expect(403);
     for (const path of ['/1', '/01890000-0000-7000-8000-000000000000', '?email=nobody@example.org', '?email=%00', ''])
       await get(path).expect(404);
   });

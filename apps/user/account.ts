@@ -2,11 +2,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { IsEmail, IsIn, IsOptional, IsString, Length, Matches } from 'class-validator';
 import { Column, Entity, Index } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import { writeMail } from '#mail';
 import { Problem } from '#problem';
 import { type Answer, notFound, Row, Rows } from '#resource';
 import { Storage } from '#storage';
 import { Links } from './mail/link.js';
-import { writeMail } from './mail/queue.js';
 import { checkPassword, Passwords, randomPassword } from './password/password.js';
 import { UserConfig } from './user-section.js';
 import type { Language, Role, UserState } from './user.events.js';
@@ -165,7 +165,7 @@ export class Accounts {
     return this.withoutLast(user, () =>
       this.storage.transaction(async (tx) => {
         await this.links.revoke(tx, user.id);
-        await tx.query('DELETE FROM mail WHERE "userId" = $1', [user.id]);
+        await tx.query('DELETE FROM mail WHERE about = $1', [user.id]);
         await writeMail(tx, 'erase', user.id);
         return this.rows.erase(Object.assign(user, gone));
       }),
@@ -197,17 +197,23 @@ export class Accounts {
     return { email: user.email, password };
   }
 
-  /** Do what may take an administrator away, unless it is the last who can sign in. */
+  /** Do what may take an administrator away, unless it is the last who can sign in and acts everywhere. */
   private withoutLast<T>(user: User, write: () => Promise<T>): Promise<T> {
     if (!user.roles.includes(ADMINISTRATOR)) return write();
     return this.storage.transaction(async () => {
       await this.alone();
-      const others = await this.storage.query(
-        'SELECT 1 FROM account WHERE $1 = ANY(roles) AND NOT disabled AND confirmed AND id <> $2 LIMIT 1',
-        [ADMINISTRATOR, user.id],
+      // Whoever is bound to a chain, or was, leaves nobody without an administrator, and is none for all the others.
+      const all = await this.storage.query<{ id: string; canSignIn: boolean }>(
+        `SELECT id, NOT disabled AND confirmed AS "canSignIn" FROM account a WHERE $1 = ANY(roles)
+         AND NOT EXISTS (SELECT 1 FROM staff s WHERE s."user" = a.id AND (NOT s.removed OR s.role = $1))`,
+        [ADMINISTRATOR],
       );
-      if (others.length === 0)
-        throw new Problem('last-administrator', 409, 'this is the last administrator: give another account the role first');
+      if (all.some(({ id }) => id === user.id) && !all.some(({ id, canSignIn }) => id !== user.id && canSignIn))
+        throw new Problem(
+          'last-administrator',
+          409,
+          'this is the last administrator of all chains: give another account the role first',
+        );
       return write();
     });
   }

@@ -16,7 +16,7 @@ export class Users {
 
   /** Start them. @param config  beside cheap hashes and a folder of their own for e-mails */
   async start(processes: readonly ServiceDefinition[], config: Record<string, string | number> = {}): Promise<this> {
-    this.mesh = await startTestMesh({ processes, config: { ...CHEAP, 'user.outboxFolder': this.outbox, ...config } });
+    this.mesh = await startTestMesh({ processes, config: { ...CHEAP, 'mail.outboxFolder': this.outbox, ...config } });
     return this;
   }
 

@@ -8,7 +8,7 @@ import { UserCommand } from './user.command.js';
 import { UserQuery } from './user.query.js';
 
 const users = new Users();
-beforeAll(() => users.start([UserCommand, UserQuery], { 'user.confirmation': 'email', 'user.mailPollMs': 50 }));
+beforeAll(() => users.start([UserCommand, UserQuery], { 'user.confirmation': 'email', 'mail.pollMs': 50 }));
 afterAll(() => users.stop());
 
 /** Every table of every schema in which the text is found. */
@@ -76,8 +76,8 @@ it('leaves nothing of a person, anywhere', async () => {
   expect((await users.get(`/api/users/${id}`, admin, 3)).body).toEqual(body);
   for (const text of ['unforgettable@example', 'Zacarías', 'Unico']) expect([text, await nowhere(text)]).toEqual([text, []]);
   const storage = users.mesh.running('user-command').app.get(Storage);
-  for (const table of ['mail', 'link'])
-    expect(await storage.query(`SELECT 1 FROM ${table} WHERE "userId" = $1`, [id])).toEqual([]);
+  expect(await storage.query(`SELECT 1 FROM mail WHERE about = $1`, [id])).toEqual([]);
+  expect(await storage.query(`SELECT 1 FROM link WHERE "userId" = $1`, [id])).toEqual([]);
 
   const records = await users.audit(`subjectId=${id}&sort=at`, 2);
   expect(records).toMatchObject([

@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { writeMail } from '#mail';
 import { Problem } from '#problem';
 import { Storage } from '#storage';
 import { Accounts, User } from './account.js';
 import { Links } from './mail/link.js';
-import { writeMail } from './mail/queue.js';
 import { checkPassword, Passwords } from './password/password.js';
 import { UserConfig } from './user-section.js';
 import type { Language, Role } from './user.events.js';

@@ -1,4 +1,4 @@
-import { IsEmail, IsIn, IsInt, IsOptional, IsString, IsUrl, Matches, Max, Min } from 'class-validator';
+import { IsEmail, IsIn, IsInt, Matches, Max, Min } from 'class-validator';
 import { Section } from '#config';
 
 /** What a registration waits for before its account can sign in. */
@@ -32,24 +32,6 @@ export class UserConfig {
   @IsInt() @Min(1) @Max(1440) resetLinkMinutes: number;
   /** Between two such links to one account, seconds: nobody can fill another's mailbox. */
   @IsInt() @Min(0) @Max(3600) resetEverySeconds: number;
-
-  /** Who our e-mails are from. */
-  @IsString() mailFrom: string;
-  /** Where e-mails are put as files while there is no SMTP server; relative to the data folder. */
-  @IsString() outboxFolder: string;
-  /** The SMTP server, `smtps://user@host`; the secret SMTP_URL wins. */
-  @IsOptional() @IsUrl({ protocols: ['smtp', 'smtps'], require_protocol: true, require_tld: false }) smtpUrl?: string;
-  /** For one e-mail to be taken by that server, ms. */
-  @IsInt() @Min(100) @Max(120_000) smtpTimeoutMs: number;
-  /** Between two looks for e-mails that nobody announced, ms. */
-  @IsInt() @Min(10) mailPollMs: number;
-  /** Before an e-mail that failed is tried again, at first and at most, ms. */
-  @IsInt() @Min(1) mailRetryMinMs: number;
-  @IsInt() @Min(1) mailRetryMaxMs: number;
-  /** After this an e-mail is given up, hours. */
-  @IsInt() @Min(1) mailGiveUpHours: number;
-  /** When the process stops, the e-mail under way may take, ms. */
-  @IsInt() @Min(0) @Max(10_000) mailDrainMs: number;
 
   /** Accounts that one address may make in `registrationSeconds`. */
   @IsInt() @Min(1) @Max(100_000) registrations: number;

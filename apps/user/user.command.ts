@@ -2,18 +2,19 @@ import { Body, Controller, HttpCode, Inject, Param, Patch, Post, Put, Req } from
 import type { FastifyRequest } from 'fastify';
 import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsIn, IsOptional, IsString, Length } from 'class-validator';
 import { Allow, currentCaller, Public } from '#auth';
+import { Mail, MailConfig, mailParts } from '#mail';
 import { Problem } from '#problem';
 import { type Answer, CommandController, commandService, Input, notFound, serve } from '#resource';
+import { Staff, staffLearnt } from '#staff';
 import { Accounts, present, Registration, User } from './account.js';
 import { AccountsController } from './account.internal.js';
 import { Link, Links } from './mail/link.js';
-import { Post as PostOffice } from './mail/post.js';
-import { Mail, MailQueue } from './mail/queue.js';
-import { MailTransport } from './mail/transport.js';
+import { AccountLetters } from './mail/writer.js';
 import { Newcomers } from './password/newcomers.js';
 import { OwnPassword } from './password/own.js';
 import { Passwords } from './password/password.js';
 import { SignIn } from './sign-in.js';
+import { GrantedRole, Grants } from './staff/grants.js';
 import { UserConfig } from './user-section.js';
 import type { Role } from './user.events.js';
 
@@ -49,6 +50,7 @@ export class UserCommandController extends CommandController(User, 'user') {
   @Inject(Accounts) private readonly accounts: Accounts;
   @Inject(OwnPassword) private readonly own: OwnPassword;
   @Inject(Newcomers) private readonly newcomers: Newcomers;
+  @Inject(Staff) private readonly staff: Staff;
 
   /** Become a customer. @throws Problem `user-exists` (409) when the e-mail has an account, whatever its case, `too-many-requests` (429) */
   @Post()
@@ -64,7 +66,7 @@ export class UserCommandController extends CommandController(User, 'user') {
   @Patch(':id')
   @Anyone()
   override async patch(@Param('id') id: string, @Body() body: unknown): Promise<Answer<User>> {
-    this.mayChange(id);
+    await this.mayChange(id);
     present(await this.find(id));
     return super.patch(id, body);
   }
@@ -74,17 +76,19 @@ export class UserCommandController extends CommandController(User, 'user') {
     throw new Problem('method-not-allowed', 405, `user ${id} can be erased, not removed`);
   }
 
-  /** Let an account sign in that waits for it. */
+  /** Let an account sign in that waits for it. @throws Problem `out-of-bounds` (403) */
   @Post(':id/confirm')
   @HttpCode(200)
   async confirm(@Param('id') id: string): Promise<Answer<User>> {
+    await this.staff.actsEverywhere();
     return this.accounts.confirm(await this.find(id));
   }
 
-  /** Keep an account from signing in. @throws Problem `own-account`, `last-administrator` (409) */
+  /** Keep an account from signing in. @throws Problem `own-account`, `last-administrator` (409), `out-of-bounds` (403) */
   @Post(':id/disable')
   @HttpCode(200)
   async disable(@Param('id') id: string): Promise<Answer<User>> {
+    await this.staff.actsEverywhere();
     const user = await this.find(id);
     // The row's own id: the one in the address may be in capitals.
     if (currentCaller().id === user.id)
@@ -92,16 +96,18 @@ export class UserCommandController extends CommandController(User, 'user') {
     return this.accounts.disable(user);
   }
 
-  /** Let it sign in again. @throws Problem `user-erased` (409) */
+  /** Let it sign in again. @throws Problem `user-erased` (409), `out-of-bounds` (403) */
   @Post(':id/enable')
   @HttpCode(200)
   async enable(@Param('id') id: string): Promise<Answer<User>> {
+    await this.staff.actsEverywhere();
     return this.accounts.enable(await this.find(id));
   }
 
-  /** @throws Problem `last-administrator`, `user-erased` (409) */
+  /** Roles that no place among the staff gives. @throws Problem `last-administrator`, `user-erased` (409), `out-of-bounds` (403) */
   @Put(':id/roles')
   async roles(@Param('id') id: string, @Input(Roles) { roles }: Roles): Promise<Answer<User>> {
+    await this.staff.actsEverywhere();
     return this.accounts.setRoles(await this.find(id), roles);
   }
 
@@ -116,20 +122,23 @@ export class UserCommandController extends CommandController(User, 'user') {
     return this.accounts.setPassword(user, password);
   }
 
-  /** Leave nothing of a person: one's own account with the password, or any as administrator. */
+  /** Leave nothing of a person: one's own account with the password, or any as administrator of all chains. */
   @Post(':id/erase')
   @HttpCode(200)
   @Anyone()
   async erase(@Param('id') id: string, @Input(Erasure) { password }: Erasure): Promise<Answer<User>> {
-    this.mayChange(id);
+    await this.mayChange(id);
     const user = await this.find(id);
     if (currentCaller().id === user.id) await this.own.check(user.id, password ?? '');
     return this.accounts.erase(user);
   }
 
-  private mayChange(id: string): void {
+  /** Oneself, and whoever acts everywhere. */
+  private async mayChange(id: string): Promise<void> {
     const caller = currentCaller();
-    if (caller.id !== id && !caller.roles.includes('chain-admin')) throw notFound('user', id);
+    if (caller.id === id) return;
+    if (!caller.roles.includes('chain-admin')) throw notFound('user', id);
+    await this.staff.actsEverywhere();
   }
 }
 
@@ -137,10 +146,12 @@ export const UserCommand = commandService({
   name: 'user-command',
   row: User,
   controller: UserCommandController,
-  tables: [Link, Mail],
-  sections: [UserConfig],
-  controllers: [AccountsController],
-  providers: [Accounts, Newcomers, OwnPassword, Passwords, SignIn, Links, MailQueue, MailTransport, PostOffice],
+  listens: true,
+  tables: [Link, Mail, GrantedRole],
+  learns: [staffLearnt],
+  sections: [UserConfig, MailConfig],
+  controllers: [AccountsController, Grants],
+  providers: [Accounts, Newcomers, OwnPassword, Passwords, SignIn, Links, Staff, ...mailParts(AccountLetters)],
 });
 
 await serve(import.meta, UserCommand);

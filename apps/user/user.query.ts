@@ -1,4 +1,4 @@
-import { Controller, Get, Headers, Param, Query, Res } from '@nestjs/common';
+import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -16,6 +16,7 @@ import {
   serve,
   ViewRow,
 } from '#resource';
+import { Staff, staffLearnt } from '#staff';
 import type { Language, Role, UserEvents, UserState } from './user.events.js';
 
 // What TypeORM cannot say of an index stands in the migration: expressions, trigrams, lists.
@@ -64,8 +65,12 @@ export class UserQueryController extends QueryController(UserView, {
   sort: ['email', 'name'],
   search: 'email',
 }) {
+  @Inject(Staff) private readonly staff: Staff;
+
+  /** For administrators of all chains: users are bound to none. @throws Problem `out-of-bounds` (403) */
   @Get()
-  override many(@Query() query: Record<string, unknown>) {
+  override async many(@Query() query: Record<string, unknown>) {
+    await this.staff.actsEverywhere();
     return super.many(typeof query.email === 'string' ? { ...query, email: query.email.toLowerCase() } : query);
   }
 
@@ -85,7 +90,7 @@ export class UserQueryController extends QueryController(UserView, {
     @Headers() headers: IncomingHttpHeaders,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    this.mayRead(id);
+    await this.mayRead(id);
     return super.one(id, headers, reply);
   }
 
@@ -95,7 +100,7 @@ export class UserQueryController extends QueryController(UserView, {
   @ApiOperation({ operationId: 'userExport', summary: 'Download all that is kept of a user' })
   @ApiResponse({ status: 200, description: '`user`, and the audit records about and by them' })
   async export(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
-    this.mayRead(id);
+    await this.mayRead(id);
     const [user] = isId(id) ? await this.storage.db.manager.findBy(UserView, { id, removed: false }) : [];
     if (!user) throw notFound('user', id);
     void reply.header('Content-Disposition', `attachment; filename="cinemanzana-user-${id}.json"`);
@@ -124,9 +129,9 @@ export class UserQueryController extends QueryController(UserView, {
     yield ']}\n';
   }
 
-  private mayRead(id: string): void {
-    const caller = currentCaller();
-    if (caller.id !== id && !caller.roles.includes('chain-admin')) throw notFound('user', id);
+  private async mayRead(id: string): Promise<void> {
+    if (currentCaller().id === id || (await this.staff.bounds()).everywhere) return;
+    throw notFound('user', id);
   }
 }
 
@@ -135,7 +140,27 @@ export class UserQueryController extends QueryController(UserView, {
 export class AuditQueryController extends QueryController(AuditView, {
   filter: ['who', 'client', 'subject', 'subjectId', 'action', { from: ['at', '>='], to: ['at', '<'] }],
   sort: '-at',
-}) {}
+}) {
+  @Inject(Staff) private readonly staff: Staff;
+
+  /** For administrators of all chains: a record does not say whose chain it is about. @throws Problem `out-of-bounds` (403) */
+  @Get()
+  override async many(@Query() query: Record<string, unknown>) {
+    await this.staff.actsEverywhere();
+    return super.many(query);
+  }
+
+  /** @throws Problem `out-of-bounds` (403) */
+  @Get(':id')
+  override async one(
+    @Param('id') id: string,
+    @Headers() headers: IncomingHttpHeaders,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    await this.staff.actsEverywhere();
+    return super.one(id, headers, reply);
+  }
+}
 
 const project = ({ email, name, language, roles, confirmed, disabled, erased, signedOutAt }: UserState) => ({
   ...{ email, address: email?.toLowerCase(), name, language, roles, confirmed, disabled, erased, signedOutAt },
@@ -151,6 +176,8 @@ export const UserQuery = queryService<UserView, UserEvents>({
   controller: UserQueryController,
   on: { 'user.created': project, 'user.changed': project, 'user.erased': project },
   also: [{ view: AuditView, controller: AuditQueryController, on: audit }],
+  learns: [staffLearnt],
+  providers: [Staff],
 });
 
 await serve(import.meta, UserQuery);

@@ -1,3 +1,4 @@
+import type { Letter } from '#mail';
 import type { Language } from '../user.events.js';
 import type { LinkKind } from './link.js';
 
@@ -7,12 +8,6 @@ export interface LetterFacts {
   link: string;
   /** How long the link works, minutes. */
   ttlMinutes: number;
-}
-
-/** An e-mail as its reader sees it. */
-export interface Letter {
-  subject: string;
-  text: string;
 }
 
 const HOUR = 60;

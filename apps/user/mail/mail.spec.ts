@@ -3,18 +3,20 @@ import type { AddressInfo } from 'node:net';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { MailConfig } from '#mail';
 import { Storage } from '#storage';
 import { tokenIn, Users } from '../contract.js';
 import { UserConfig } from '../user-section.js';
 import { UserCommand } from '../user.command.js';
 
 const users = new Users();
-let config: UserConfig;
+let config: UserConfig, mail: MailConfig;
 beforeAll(async () => {
   await users.start([UserCommand], {
-    ...{ 'user.confirmation': 'email', 'user.resetEverySeconds': 0, 'user.mailPollMs': 50, 'user.mailRetryMinMs': 20 },
+    ...{ 'user.confirmation': 'email', 'user.resetEverySeconds': 0, 'mail.pollMs': 50, 'mail.retryMinMs': 20 },
   });
   config = users.mesh.running('user-command').app.get(UserConfig);
+  mail = users.mesh.running('user-command').app.get(MailConfig);
 });
 afterAll(() => users.stop());
 
@@ -141,7 +143,7 @@ describe('a forgotten password', () => {
 it('outlives a mail server that refuses it, and a process that ends meanwhile', async () => {
   const server = new MailServer();
   await server.listen();
-  config.smtpUrl = server.url;
+  mail.smtpUrl = server.url;
   const { email } = await users.register();
   for (let i = 0; i < 60 && server.tries < 3; i++) await sleep(50);
   expect([server.tries >= 3, server.taken]).toEqual([true, []]);
