@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { addLoadCommands } from '../load/command.js';
+import { addDrillCommands } from '../load/drills.js';
 import { addBackupCommands } from './backup/command.js';
 import { addConfigCommands, addOperateCommands } from './operate/command.js';
 import { addDataCommands, addNewCommand } from './data/command.js';
@@ -30,6 +31,7 @@ export async function main(args: string[], node: string = process.execPath): Pro
   addEventCommands(program);
   addBackupCommands(program);
   addLoadCommands(program);
+  addDrillCommands(program);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {

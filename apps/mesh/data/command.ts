@@ -15,13 +15,16 @@ export function addNewCommand(program: Command): void {
 export function addDataCommands(program: Command): void {
   program
     .command('import <what> [file]')
-    .description('bring records in by the public API; without a file the 3,201 films of the demonstration')
+    .description(
+      'bring records in by the public API; movies, without a file the 3,201 films of the demonstration, or demo: its chain with cinemas, screenings and accounts',
+    )
     .option('--dry-run', 'only say what would be refused')
     .option('--json', 'progress and result as JSON lines')
     .addHelpText('after', '\nExamples:\n  npx mesh import movies\n  npx mesh import movies films.csv --dry-run')
     .action(async (what: string, file: string | undefined, options: { dryRun?: boolean; json?: boolean }) => {
-      if (what !== 'movies') throw new Error(`'${what}' cannot be imported; movies can`);
-      process.exitCode = await (await import('./films.js')).importFilms(file, options);
+      if (what === 'demo') process.exitCode = await (await import('../demo/command.js')).importDemo(options);
+      else if (what === 'movies') process.exitCode = await (await import('./films.js')).importFilms(file, options);
+      else throw new Error(`'${what}' cannot be imported; movies and demo can`);
     });
   program
     .command('migration <name>')

@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { filmsText, plainLine, tableLines, type Look, type Row, type View } from './table.js';
+import { demoText, filmsText, plainLine, tableLines, type Look, type Row, type View } from './table.js';
 
 /** What `mesh up` shows, wherever it shows it. */
 export interface Screen {
@@ -30,8 +30,8 @@ export interface Facts {
 
 /** Between two frames of the live table, ms: smooth to the eye, nothing to the processor. */
 const FRAME_MS = 120;
-/** A line for people about the films at most this often, ms. */
-const FILMS_MS = 2000;
+/** A line for people about what is on its way at most this often, ms. */
+const COMING_MS = 2000;
 
 /** The block that ends the start. */
 export function factLines({ seconds, api, docs, fold, pid, dataDir, films, administrator }: Facts): string[] {
@@ -66,7 +66,7 @@ export function factLines({ seconds, api, docs, fold, pid, dataDir, films, admin
   ];
 }
 
-/** A table that is rewritten in place until all is ready; afterwards one line of the films below what was said. */
+/** A table that is rewritten in place until all is ready; afterwards one line of what is on its way below what was said. */
 export class LiveScreen implements Screen {
   private view: View = { rows: [] };
   private drawn = 0;
@@ -116,7 +116,7 @@ export class LiveScreen implements Screen {
   }
 
   private draw() {
-    const shown = this.isReady ? { rows: [], films: this.view.films } : this.view;
+    const shown = this.isReady ? { ...this.view, rows: [] } : this.view;
     const lines = tableLines(shown, Date.now(), this.look());
     const text = `${up(this.drawn)}${lines.map((line) => `${line}\u001b[K\n`).join('')}\u001b[J`;
     if (lines.length || this.drawn) this.out.write(text);
@@ -139,13 +139,14 @@ const up = (lines: number) => (lines ? `\u001b[${lines}A\r` : '');
 /** Lines that stand as they were written: for files, pipes and NO_COLOR. */
 export class PlainScreen implements Screen {
   private known = new Map<string, string>();
-  private filmsAtMs = 0;
+  private comingAtMs = 0;
 
   constructor(private readonly out: Writable) {}
 
-  show({ rows, films }: View): void {
+  show({ rows, films, chain }: View): void {
     for (const row of rows) this.row(row);
-    if (films) this.films(films);
+    const isComing = films && films.done >= films.total ? demoText({ chain }) : undefined;
+    if (films) this.coming(isComing ?? filmsText(films), isComing === undefined && films.done >= films.total);
   }
 
   note(text: string): void {
@@ -171,25 +172,25 @@ export class PlainScreen implements Screen {
     if (isNews(row)) this.out.write(`mesh: ${line}\n`);
   }
 
-  private films(films: { done: number; total: number }) {
-    const line = filmsText(films);
+  private coming(line: string, isLast: boolean) {
     const nowMs = Date.now();
-    if (this.known.get('films') === line || (nowMs - this.filmsAtMs < FILMS_MS && films.done < films.total)) return;
-    this.filmsAtMs = nowMs;
-    this.known.set('films', line);
+    if (this.known.has(line) || (nowMs - this.comingAtMs < COMING_MS && !isLast)) return;
+    this.comingAtMs = nowMs;
+    this.known.set(line, line);
     this.out.write(`mesh: ${line}\n`);
   }
 }
 
-/** One JSON object a line: `{ at, event, … }` with the events state, films, note, ready. */
+/** One JSON object a line: `{ at, event, … }` with the events state, films, chain, note, ready. */
 export class JsonScreen implements Screen {
   private known = new Map<string, string>();
 
   constructor(private readonly out: Writable) {}
 
-  show({ rows, films }: View): void {
+  show({ rows, films, chain }: View): void {
     for (const { name, state, detail } of rows) this.once(name, { event: 'state', process: name, state, detail });
     if (films) this.once('films', { event: 'films', ...films });
+    if (chain) this.once('chain', { event: 'chain', ...chain });
   }
 
   note(text: string): void {

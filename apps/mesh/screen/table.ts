@@ -15,6 +15,8 @@ export interface View {
   rows: Row[];
   /** The import of the demonstration's films. */
   films?: { done: number; total: number };
+  /** What comes after them: its cinemas, then their screenings. */
+  chain?: { what: string; done: number; total: number };
 }
 
 /** How the terminal takes it. */
@@ -37,6 +39,13 @@ const QUIET = new Set(['stopped', 'elsewhere']);
 export const filmsText = ({ done, total }: { done: number; total: number }): string =>
   `${done.toLocaleString('en')} of ${total.toLocaleString('en')} films imported`;
 
+/** What of the demonstration is on its way; nothing when it is all there. */
+export function demoText({ films, chain }: Pick<View, 'films' | 'chain'>): string | undefined {
+  if (films && films.done < films.total) return filmsText(films);
+  if (!chain || (chain.what === 'screenings' && chain.done >= chain.total)) return undefined;
+  return `${chain.done.toLocaleString('en')} of ${chain.total.toLocaleString('en')} ${chain.what} of the demonstration`;
+}
+
 const seconds = (ms: number) => `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
 
 function mark(state: string, nowMs: number): [string, Paint] {
@@ -54,9 +63,9 @@ function fitting(rows: readonly Row[], height: number): readonly Row[] {
   return [{ name: `${ready.length} of ${rows.length}`, state: 'ready', detail: '', sinceMs: 0 }, ...others.slice(0, Math.max(0, height - 4))]; // prettier-ignore
 }
 
-/** The live table: a line for each row, then the films. */
+/** The live table: a line for each row, then what of the demonstration is on its way. */
 export function tableLines(view: View, nowMs: number, { colour, width, height = Infinity }: Look): string[] {
-  const { films } = view;
+  const coming = demoText(view);
   const rows = fitting(view.rows, height);
   const paint = (how: Paint, text: string) => (colour ? styleText(how, text, { validateStream: false }) : text);
   const nameWidth = Math.max(0, ...rows.map(({ name }) => name.length));
@@ -68,7 +77,7 @@ export function tableLines(view: View, nowMs: number, { colour, width, height = 
     const room = Math.max(0, width - nameWidth - stateWidth - 9);
     return `  ${paint(how, sign)} ${name.padEnd(nameWidth)}  ${paint(how, state.padEnd(stateWidth))}  ${cut(rest, room)}`.trimEnd();
   });
-  return films && films.done < films.total ? [...lines, `  ${paint('yellow', '⋯')} ${filmsText(films)}`] : lines;
+  return coming ? [...lines, `  ${paint('yellow', '⋯')} ${coming}`] : lines;
 }
 
 /** A row as a line of its own, for where nothing can be rewritten. */

@@ -7,7 +7,8 @@ import { Fleet } from '../supervise/fleet.js';
 import type { Standing } from '../supervise/group.js';
 import { ControlServer, type Controlled } from '../wire/control.js';
 import { Database } from './database.js';
-import { Demo, type Films, firstFilms } from './demo.js';
+import type { DemoProgress } from '../demo/bring.js';
+import { Demo, type Films, firstFilms } from '../demo/demo.js';
 import { describeFold } from './fold.js';
 import type { Plan } from './plan.js';
 import { projects } from './projects.js';
@@ -20,6 +21,11 @@ const DRAIN_MS = 15_000;
 const LOOK_MS = 100;
 /** What the films need: the way in, a token, and the side that writes them. */
 const DEMO_NEEDS = ['gateway', 'oauth', 'movie-command'];
+/** What the chain needs besides. */
+const CHAIN_NEEDS = ['chain', 'cinema', 'auditorium', 'movie', 'screening', 'user', 'manager'].flatMap((name) => [
+  `${name}-command`,
+  `${name}-query`,
+]);
 
 /** One run of the mesh, from its first process to its last. */
 export class Launcher implements Controlled {
@@ -28,6 +34,7 @@ export class Launcher implements Controlled {
   private readonly demo?: Demo;
   private control?: ControlServer;
   private films?: Films;
+  private chain?: DemoProgress;
   private databaseRow?: { name: string; state: string; detail: string; sinceMs: number };
   private stopped?: Promise<void>;
   private readonly over = Promise.withResolvers<number>();
@@ -40,7 +47,7 @@ export class Launcher implements Controlled {
   ) {
     const { dataDir } = env;
     if (!plan.databaseUrl) this.database = new Database(dataDir, (state, detail = '') => this.databaseStands(state, detail));
-    if (plan.demo) this.demo = new Demo({ ...plan.source, meshFile: join(env.root, 'dist/apps/mesh/mesh.js'), dataDir, gateway: runtime.mesh.gateway, progress: (films) => this.filmsArrived(films), note: (text) => screen.note(text) }); // prettier-ignore
+    if (plan.demo) this.demo = this.demonstration();
     this.fleet = new Fleet({
       folding: plan.folding.map((names) => names.map((name) => ({ name, port: plan.ports[name] }))),
       source: plan.source,
@@ -152,28 +159,40 @@ export class Launcher implements Controlled {
     const page = await firstFilms(this.runtime.mesh.gateway);
     if (!page || !this.demo || page.items.length > 0) return page !== undefined;
     // What was imported once may have been removed since; importing again does no harm.
-    this.demo.start();
+    this.demo.start(true);
     return false;
   }
 
   private show() {
-    if (this.demo && !this.films && !this.stopped && this.isReady(DEMO_NEEDS)) this.demo.start();
+    if (this.demo && !this.stopped && this.isReady(DEMO_NEEDS)) this.demo.start();
     const rows = this.fleet.standings.map(({ name, slot, state, waitingFor, sinceMs }) => ({
       name: slot ? `${name}#${slot}` : name,
       state,
       detail: waitingFor.join('; '),
       sinceMs,
     }));
-    this.screen.show({ rows: [...(this.databaseRow ? [this.databaseRow] : []), ...rows], films: this.films });
+    this.screen.show({ rows: [...(this.databaseRow ? [this.databaseRow] : []), ...rows], films: this.films, chain: this.chain });
   }
 
   private isReady(names: readonly string[]): boolean {
     return names.every((name) => this.fleet.standings.some((standing) => standing.name === name && standing.state === 'ready'));
   }
 
-  private filmsArrived(films: Films) {
-    this.films = films;
-    this.show();
+  private demonstration(): Demo {
+    const { plan, env, screen } = this;
+    const show = (arrived: { films?: Films; chain?: DemoProgress }) => {
+      Object.assign(this, arrived);
+      this.show();
+    };
+    return new Demo({
+      ...plan.source,
+      meshFile: join(env.root, 'dist/apps/mesh/mesh.js'),
+      dataDir: env.dataDir,
+      hasChain: CHAIN_NEEDS.every((name) => plan.processes.includes(name)),
+      films: (films) => show({ films }),
+      chain: (chain) => show({ chain }),
+      note: (text) => screen.note(text),
+    });
   }
 
   private databaseStands(state: string, detail: string) {

@@ -60,6 +60,9 @@ const all = async (mesh: WholeMesh, ids: string[]) => {
   }
 };
 
+/** Those that a fault is about stand each alone; the rest, which starts together, costs a third of the time that way. */
+const APART = ['--fold', 'gateway;config;discovery;movie-command;movie-query;oauth', '--no-demo'];
+
 describe('a fault', () => {
   let dataDir: string, mesh: WholeMesh;
   beforeEach(() => (dataDir = mkdtempSync(join(tmpdir(), 'cinemanzana-fault-'))));
@@ -105,7 +108,7 @@ describe('a fault', () => {
   }, 90_000);
 
   it('that kills PostgreSQL is answered with 503 and Retry-After, ends no process, and is over in 15 s', async () => {
-    mesh = await startWholeMesh({ dataDir, fold: ['--unfold', '--no-demo'] });
+    mesh = await startWholeMesh({ dataDir, fold: APART });
     const before = (await instances(mesh)).map(({ process, pid }) => `${process} ${pid}`).sort();
     const finish = acknowledged(mesh);
     await sleep(500);
@@ -125,7 +128,7 @@ describe('a fault', () => {
   }, 90_000);
 
   it('is told by the doctor in one sentence with its cure, whichever part it is', async () => {
-    mesh = await startWholeMesh({ dataDir, fold: ['--unfold', '--no-demo'] });
+    mesh = await startWholeMesh({ dataDir, fold: APART });
     expect(await mesh.mesh('doctor')).toMatchObject({ code: 0, stdout: expect.stringContaining('well') });
     for (const name of ['config', 'discovery', 'gateway', 'movie-command', 'movie-query']) {
       const pid = await pidOf(mesh, name);

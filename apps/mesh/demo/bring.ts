@@ -1,0 +1,134 @@
+import { readFile } from 'node:fs/promises';
+import type { Environment } from '#config';
+import { factsOf, filmOf, recordsOf } from '../films.js';
+import { publicFilms } from '../import.js';
+import { accessToken } from '../operate/token.js';
+import { type Account, makeAccounts } from './accounts.js';
+import { CHAIN, CINEMAS, type DemoCinema } from './chain.js';
+import { type PlannedScreening, programme, type ScreenedFilm } from './programme.js';
+import { PublicApi } from './public.js';
+
+/** A fortnight, days: as far as people look ahead. */
+const DAYS = 14;
+/** Films on screen at once: a fortnight's programme of a city. */
+const FILMS = 40;
+/** Well below the time-out of one try, 800 ms, on a machine that is busy starting. */
+const BATCH_ROWS = 100;
+/** A token lives 300 s. */
+const TOKEN_MS = 200_000;
+
+/** How far it is. */
+export interface DemoProgress {
+  what: 'cinemas' | 'screenings';
+  done: number;
+  total: number;
+}
+
+/** What there is at the end. */
+export interface DemoResult {
+  cinemas: number;
+  auditoriums: number;
+  screenings: number;
+  accounts: Account[];
+}
+
+/** The best-known films of the public set that have a running time, as they are found by title and day. */
+async function favourites(): Promise<{ title: string; releaseOn: string }[]> {
+  const text = await readFile(publicFilms(), 'utf8');
+  const facts = factsOf(text, new Date().getUTCFullYear());
+  const votes = (values: Readonly<Record<string, unknown>>) => Number(values['IMDB Votes'] ?? 0);
+  return recordsOf(text)
+    .flatMap(({ values }) => (values && typeof values['Running Time min'] === 'number' ? [values] : []))
+    .sort((a, b) => votes(b) - votes(a))
+    .slice(0, FILMS)
+    .map((values) => filmOf(values, facts).movie as { title: string; releaseOn: string });
+}
+
+/** Brings the demonstration's chain in by the public API, as its people would; what is there already is left alone. */
+export class DemoChain {
+  private readonly api: PublicApi;
+  private screenings = 0;
+  private auditoriums = 0;
+
+  constructor(
+    env: Environment,
+    private readonly tell: (progress: DemoProgress) => void,
+    private readonly now = Temporal.Now.instant(),
+  ) {
+    let token: Promise<string> | undefined;
+    let takenAt = 0;
+    this.api = new PublicApi(env.runtime?.gateway ?? env.publicUrl, () => {
+      if (!token || performance.now() - takenAt > TOKEN_MS) [token, takenAt] = [accessToken(env), performance.now()];
+      return token;
+    });
+  }
+
+  /** @throws Error when the mesh refuses something, or stays away */
+  async bring(): Promise<DemoResult> {
+    const chain = await this.made('/api/chains', CHAIN, ({ name }) => name === CHAIN.name);
+    const cinemas: string[] = [];
+    const halls: { hall: string; at: DemoCinema; n: number }[] = [];
+    for (const at of CINEMAS) {
+      const { id } = await this.cinema(chain.id, at);
+      cinemas.push(id);
+      const known = await this.api.list(`/api/auditoriums?cinema=${id}`);
+      for (const [n, { name, layout }] of at.auditoriums.entries()) {
+        const found = known.find((auditorium) => auditorium.name === name) as { id: string } | undefined;
+        const hall = found ?? (await this.api.post<{ id: string }>('/api/auditoriums', { cinema: id, name, layout }, '/cinema'));
+        halls.push({ hall: hall.id, at, n });
+        this.auditoriums++;
+      }
+      this.tell({ what: 'cinemas', done: cinemas.length, total: CINEMAS.length });
+    }
+    const accounts = await makeAccounts(this.api, chain.id, cinemas);
+    await this.plan(halls);
+    return { cinemas: cinemas.length, auditoriums: this.auditoriums, screenings: this.screenings, accounts };
+  }
+
+  private cinema(chain: string, { cinema }: DemoCinema): Promise<{ id: string }> {
+    return this.made('/api/cinemas', { chain, ...cinema }, ({ name }) => name === cinema.name, '/chain');
+  }
+
+  private async made(
+    path: string,
+    body: object,
+    isIt: (item: Record<string, unknown>) => boolean,
+    ...early: string[]
+  ): Promise<{ id: string }> {
+    const found = (await this.api.list(path)).find(isIt);
+    return found ? { id: String(found.id) } : this.api.post(path, body, ...early);
+  }
+
+  private async films(): Promise<ScreenedFilm[]> {
+    const wanted = await favourites();
+    const found = await Promise.all(
+      wanted.map(async ({ title, releaseOn }) => {
+        const [film] = await this.api.list(`/api/movies?title=${encodeURIComponent(title)}&releaseOn=${releaseOn}`);
+        return film as (ScreenedFilm & { retired: boolean }) | undefined;
+      }),
+    );
+    return found.filter((film) => film !== undefined).filter(({ minutes, retired }) => minutes && !retired);
+  }
+
+  private async plan(halls: readonly { hall: string; at: DemoCinema; n: number }[]): Promise<void> {
+    const films = await this.films();
+    if (films.length === 0) throw new Error('the films of the demonstration are not there: npx mesh import movies');
+    const all = halls.flatMap(({ hall: auditorium, at, n }) => {
+      const { timeZone } = at.cinema;
+      const { format } = at.auditoriums[n]!;
+      return programme({ auditorium, format, timeZone, now: this.now, days: DAYS, films });
+    });
+    // The days that are near come first: they are what is looked at.
+    all.sort((a, b) => a.localStartAt.localeCompare(b.localStartAt));
+    for (let from = 0; from < all.length; from += BATCH_ROWS) {
+      await this.send(all.slice(from, from + BATCH_ROWS));
+      this.tell({ what: 'screenings', done: this.screenings, total: all.length });
+    }
+  }
+
+  private async send(screenings: readonly PlannedScreening[]): Promise<void> {
+    const { results } = await this.api.post<{ results: { status: string }[] }>('/api/screenings/import', { screenings });
+    // A refused one stands where somebody planned another: theirs stays.
+    this.screenings += results.length;
+  }
+}
