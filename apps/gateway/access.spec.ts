@@ -15,10 +15,12 @@ beforeEach(async () => {
     { method: 'GET', path: '/api/films/:id', access: roles('customer', 'manager') },
     { method: 'POST', path: '/api/films', access: roles('manager') },
     { method: 'POST', path: '/api/films/import', access: { roles: [], clients: ['mesh-cli'] } },
+    { method: 'GET', path: '/api/films/slow', access: 'public', timeoutMs: 1000 },
   ];
   tags = ['mesh-route=/api/films', ACCESS_TAG];
   behind = await listen(
     createServer((req, res) => {
+      if (req.url?.endsWith('slow')) return void setTimeout(() => res.end('late'), 200);
       if (req.url !== '/access') return void (served++, res.end('served'));
       rulesAsked++;
       res.writeHead(routes ? 200 : 500, { 'content-type': 'application/json' }).end(JSON.stringify(routes));
@@ -52,6 +54,12 @@ describe('the door', () => {
   it('lets everyone read what is public', async () => {
     expect(await ask('GET', '/api/films')).toMatchObject({ status: 200, text: 'served' });
     expect(await ask('HEAD', '/api/films')).toMatchObject({ status: 200 });
+  });
+
+  it('waits longer for a route that says so, and for no other', async () => {
+    door.breakers.of('films', { timeoutMs: 50 });
+    expect(await ask('GET', '/api/films/slow')).toMatchObject({ status: 200, text: 'late' });
+    expect((await ask('GET', '/api/films/other/slow')).status).toBe(504);
   });
 
   it('refuses who sends no token, and says how to', async () => {

@@ -7,7 +7,9 @@ import type { Discovery } from '#discovery';
 import { ACCESS_TAG, OWN_AUTH_TAG, type RouteAccess } from '#service';
 import type { GatewayConfig } from './settings.js';
 
-type Rules = (method: string, path: string) => Access | undefined;
+/** What a service says of one of its routes. */
+type Rule = Pick<RouteAccess, 'access' | 'timeoutMs'>;
+type Rules = (method: string, path: string) => Rule | undefined;
 
 interface Kept {
   rules: Rules;
@@ -26,14 +28,14 @@ const nobodyKnows: Rules = () => undefined;
 
 function rulesOf(routes: readonly RouteAccess[]): Rules {
   const router = findMyWay({ ignoreTrailingSlash: true });
-  for (const { method, path, access } of routes) {
+  for (const { method, path, ...rule } of routes) {
     const methods = method === 'ALL' ? ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] : [method];
     for (const one of methods as findMyWay.HTTPMethod[]) {
-      if (!router.hasRoute(one, path)) router.on(one, path, () => undefined, access);
+      if (!router.hasRoute(one, path)) router.on(one, path, () => undefined, rule);
     }
   }
   return (method, path) =>
-    router.find((method === 'HEAD' ? 'GET' : method) as findMyWay.HTTPMethod, path)?.store as Access | undefined;
+    router.find((method === 'HEAD' ? 'GET' : method) as findMyWay.HTTPMethod, path)?.store as Rule | undefined;
 }
 
 const SCHEME = /^Bearer +([\w.~+/-]+=*) *$/i;
@@ -49,13 +51,18 @@ export class AccessControl {
 
   constructor(private readonly parts: AccessParts) {}
 
-  /** @throws Problem `unauthenticated` (401), `forbidden` (403), `issuer-unavailable` (503) */
-  async check(service: string, req: IncomingMessage, path: string): Promise<void> {
-    const { discovery, verifier } = this.parts;
-    if (discovery.catalog().get(service)?.includes(OWN_AUTH_TAG)) return;
-    const { authorization } = req.headers;
-    const rules = await this.rulesOf(service);
-    const access = rules(req.method ?? 'GET', path) ?? 'public';
+  /**
+   * @returns how long the route may take to the head of its answer, ms, when the service says it
+   * @throws Problem `unauthenticated` (401), `forbidden` (403), `issuer-unavailable` (503)
+   */
+  async check(service: string, req: IncomingMessage, path: string): Promise<number | undefined> {
+    if (this.parts.discovery.catalog().get(service)?.includes(OWN_AUTH_TAG)) return undefined;
+    const { access = 'public', timeoutMs } = (await this.rulesOf(service))(req.method ?? 'GET', path) ?? {};
+    await this.admit(access, req.headers.authorization);
+    return timeoutMs;
+  }
+
+  private async admit(access: Access, authorization: string | undefined): Promise<void> {
     if (authorization === undefined) {
       if (access !== 'public') throw withoutToken();
       return;
@@ -65,7 +72,7 @@ export class AccessControl {
       if (access !== 'public') throw withoutToken();
       return; // another scheme, of no concern to what is open
     }
-    const caller = await verifier.verify(token);
+    const caller = await this.parts.verifier.verify(token);
     const now = context();
     if (now) now.caller = caller;
     if (access !== 'public' && !isAllowed(access, caller)) throw insufficient(access);

@@ -67,11 +67,17 @@ export class Front {
   };
 
   private async admit(req: IncomingMessage, res: ServerResponse, route: Route, target: Target): Promise<void> {
-    await this.parts.access.check(route.service, req, target.path);
-    await this.forward(req, res, route, target);
+    const timeoutMs = await this.parts.access.check(route.service, req, target.path);
+    await this.forward(req, res, route, target, timeoutMs);
   }
 
-  private forward(req: IncomingMessage, res: ServerResponse, { service }: Route, { url }: Target): Promise<void> {
+  private forward(
+    req: IncomingMessage,
+    res: ServerResponse,
+    { service }: Route,
+    { url }: Target,
+    timeoutMs?: number,
+  ): Promise<void> {
     const { client, config } = this.parts;
     const headers = endToEnd(req, isHonest);
     headers.push('x-forwarded-for', req.socket.remoteAddress ?? 'unknown', 'x-forwarded-proto', this.scheme);
@@ -82,6 +88,7 @@ export class Front {
       headers,
       limitBytes: config.bodyBytes,
       deadlineMs: config.routeMs,
+      timeoutMs,
       wanted,
     });
   }

@@ -19,6 +19,7 @@ import { Column, Entity, Unique } from 'typeorm';
 import { Allow } from '#auth';
 import { Problem } from '#problem';
 import { CommandController, commandService, Input, type Outcome, Row, serve } from '#resource';
+import { AnswersWithin } from '#service';
 import type { MovieState, Rating } from './movie.events.js';
 import { RATINGS } from './movie.rules.js';
 
@@ -103,10 +104,11 @@ export class MovieCommandController extends CommandController(Movie, 'movie') {
 
   /** Create many; each is told what became of it, in the order they came. */
   @Post('import')
+  @AnswersWithin(2800)
   @HttpCode(200)
   @ApiResponse({ status: 200, description: '`results`: what became of each, in the order they came' })
   async import(@Input(MovieBatch) { movies, dryRun }: MovieBatch): Promise<{ results: Outcome[] }> {
-    return { results: dryRun ? await this.checkMany(movies) : await this.createMany(movies) };
+    return { results: await this.createMany(movies, { isTrial: dryRun }) };
   }
 }
 

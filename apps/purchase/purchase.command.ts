@@ -15,6 +15,7 @@ import {
   RequireIdempotencyKey,
   serve,
 } from '#resource';
+import { AnswersWithin } from '#service';
 import { Staff, staffLearnt } from '#staff';
 import { OwnPurchase, Who } from './counter/access.js';
 import { BoxOffice } from './counter/box-office.js';
@@ -76,6 +77,7 @@ export class PurchaseCommandController extends CommandController(Purchase, 'purc
 
   /** Pay what is held: 200 when it is paid, 202 while the provider, or the buyer at `payment.redirectUrl`, still has something to do. */
   @Post(':id/pay')
+  @AnswersWithin(2800) // for the provider's answer, `payment.askMs`
   @HttpCode(200)
   @KeepsOwnAnswers()
   @UseGuards(OwnPurchase)

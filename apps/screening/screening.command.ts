@@ -3,6 +3,7 @@ import { ApiResponse, getSchemaPath } from '@nestjs/swagger';
 import { Allow } from '#auth';
 import { type InputError, invalidInput, Problem } from '#problem';
 import { type Answer, CommandController, commandService, Input, readInput, serve } from '#resource';
+import { AnswersWithin } from '#service';
 import { Staff, staffLearnt } from '#staff';
 import { known } from './planning/known.js';
 import { overlaps, type Placed, Programme } from './planning/programme.js';
@@ -122,6 +123,7 @@ export class ScreeningCommandController extends CommandController(Screening, 'sc
 
   /** Plan many; each is told what became of it, in the order they came. Of two that overlap the one that begins first is created. */
   @Post('import')
+  @AnswersWithin(2800)
   @HttpCode(200)
   @ApiResponse({ status: 200, description: '`results`: what became of each, in the order they came', schema: OUTCOMES })
   async import(@Input(ScreeningBatch) { screenings, dryRun = false }: ScreeningBatch): Promise<{ results: ScreeningOutcome[] }> {

@@ -41,7 +41,7 @@ export const soundCode: Record<string, string> = {
 const looksUp = (room: string): Planted => ({
   rule: `${room}-looks-down`,
   file: `libs/${room}/up.ts`,
-  code: `import '#resource';\n`,
+  code: `import '#staff';\n`,
 });
 
 const usesDriver = ([name, driver]: [string, string]): Planted => ({
@@ -77,7 +77,7 @@ const from = (rule: string, file: string, code: string): Planted => ({ rule, fil
 /** What the boundaries tool must find: every room looking up, every driver out of place, and every other rule once. */
 export function plantedImports(rooms: string[]): Planted[] {
   return [
-    ...rooms.filter((room) => room !== 'resource').map(looksUp),
+    ...rooms.filter((room) => room !== 'staff').map(looksUp),
     from('problem-looks-down', 'libs/problem/sideways.ts', `import '#context';`),
     ...DRIVERS.map(usesDriver),
     from('through-the-door', 'apps/purchase/inside.ts', `import '../../libs/log/spool.js';`),

@@ -1,4 +1,4 @@
-import { type INestApplication, RequestMethod } from '@nestjs/common';
+import { type INestApplication, RequestMethod, SetMetadata } from '@nestjs/common';
 import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
 import { ModulesContainer } from '@nestjs/core';
 import type { OpenAPIObject } from '@nestjs/swagger';
@@ -17,7 +17,14 @@ export interface RouteAccess {
   /** `/api/movies/:id`. */
   path: string;
   access: Access;
+  /** How long a caller waits for the head of its answer, ms, when that is longer than usual. */
+  timeoutMs?: number;
 }
+
+const ANSWERS_WITHIN = 'answers-within';
+
+/** Callers wait so long for the head of this route's answer, ms, in place of their breaker's time-out. */
+export const AnswersWithin = (timeoutMs: number) => SetMetadata(ANSWERS_WITHIN, timeoutMs);
 
 const meta = (key: string, target: object): unknown => Reflect.getMetadata(key, target);
 const pathsOf = (target: object): string[] => [meta(PATH_METADATA, target) ?? ''].flat().map(String);
@@ -44,6 +51,7 @@ export function routesOf(app: INestApplication): RouteAccess[] {
           method: RequestMethod[meta(METHOD_METADATA, handler) as RequestMethod],
           path: clean(`${prefix}/${path}`),
           access: accessOf(controller, handler),
+          timeoutMs: meta(ANSWERS_WITHIN, handler) as number | undefined,
         })),
       ),
     );

@@ -3,7 +3,7 @@ export { type Listener } from './http/server.js';
 export { type CloseOptions, launch, type LaunchOptions, type Running } from './launch.js';
 export { instanceId, platformSections } from './parts.js';
 export { type Info } from './platform.js';
-export { ACCESS_TAG, OWN_AUTH_TAG, type RouteAccess } from './routes.js';
+export { ACCESS_TAG, AnswersWithin, OWN_AUTH_TAG, type RouteAccess } from './routes.js';
 export { LogConfig, ServiceConfig } from './sections.js';
 export { openSpool, serve } from './serve.js';
 export type { RawRequest } from './http/fastify.js';

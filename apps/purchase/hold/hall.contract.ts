@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
 import { Storage } from '#storage';
 import type { ServiceDefinition } from '#service';
 import { Desk, startTestMesh, type TestMesh } from '#testing';
 import { PurchaseCommand } from '../purchase.command.js';
 import { Sales } from '../sales.js';
+import type { HoldRequest } from './statement.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -46,6 +48,26 @@ export const screening = (over: object = {}, startsInHours = 24) => ({
     { area: 'premium', category: 'adult', amountMinor: 4000 },
   ],
   policy: { holdSeconds: 480, seatsPerPurchase: 8, seatsHeldAtOnce: 10, refundUntilMinutes: 60 },
+  ...over,
+});
+
+/** What one who wants these seats says to the till. */
+export const request = (screening: string, seats: readonly string[], over: Partial<HoldRequest> = {}): HoldRequest => ({
+  ...{ id: uuidv7(), event: uuidv7(), screening, screeningVersion: 1, seats, holdSeconds: 480, keptSeconds: 60 },
+  body: {
+    ...{
+      chain: CHAIN,
+      cinema: CINEMA,
+      screening,
+      customer: randomUUID(),
+      state: 'held',
+      totalMinor: 0,
+      taxMinor: 0,
+      currency: 'PEN',
+    },
+    ...{ lines: seats.map((seat) => ({ seat })), tax: {}, show: {} },
+  },
+  overAt: new Date().toISOString(),
   ...over,
 });
 

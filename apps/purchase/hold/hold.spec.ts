@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { Desk } from '#testing';
-import { Hall, screening } from './hall.contract.js';
+import { type Desk, until } from '#testing';
+import { Hall, request, screening } from './hall.contract.js';
+import { holdAll } from './statement.js';
 
 let hall: Hall, ana: Desk, show: string;
 beforeAll(async () => {
@@ -171,6 +172,22 @@ describe('a hold', () => {
     const id = await hall.plan();
     const { id: held } = await hall.hold(ana, id, ['A1']);
     expect((await hall.deed(ana, held, 'cancel').expect(200)).body).toMatchObject({ state: 'cancelled', version: 2 });
+    expect(await hall.claimed(id)).toEqual([]);
+  });
+
+  it('of a screening that is cancelled ends, however many there are', async () => {
+    const id = await hall.plan();
+    const all = Array.from({ length: 230 }, (_, n) => request(id, [`Z${n}`]));
+    await holdAll(hall.storage, all.slice(0, 115));
+    await holdAll(hall.storage, all.slice(115));
+    await hall.desk.tell({
+      name: 'screening.cancelled',
+      key: id,
+      version: 2,
+      body: screening({ cancelledAt: new Date().toISOString() }),
+    });
+    const left = () => hall.desk.sql(`SELECT 1 FROM purchase WHERE screening = $1 AND state <> 'cancelled'`, [id]);
+    await until('nothing is held', async () => (await left()).length === 0);
     expect(await hall.claimed(id)).toEqual([]);
   });
 });

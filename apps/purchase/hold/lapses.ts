@@ -76,8 +76,10 @@ export class Lapses implements OnModuleInit, OnModuleDestroy {
   private async callOff(): Promise<void> {
     for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
       const found = await this.storage.query<{ id: string }>(
-        `SELECT p.id FROM known_screening k JOIN purchase p ON p.screening = k.id
-         WHERE k.cancelled AND p.state IN ('held', 'paid') AND p.id > $1 ORDER BY p.id LIMIT $2`,
+        // Screening by screening: cancelled ones are few, purchases are many.
+        `SELECT p.id FROM known_screening k CROSS JOIN LATERAL (SELECT id FROM purchase
+           WHERE screening = k.id AND state IN ('held', 'paid') AND id > $1 ORDER BY id LIMIT $2) p
+         WHERE k.cancelled ORDER BY p.id LIMIT $2`,
         [after, PAGE],
       );
       for (const { id } of found) await this.callOffOne(id);

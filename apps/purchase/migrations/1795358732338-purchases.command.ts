@@ -38,7 +38,7 @@ async function purchases(db: QueryRunner): Promise<void> {
   await db.query(`CREATE INDEX "purchase_unpaid" ON "purchase" (coalesce("customer", lower("email")))
     WHERE "state" IN ('held', 'paying') AND "soldBy" IS NULL`);
   await db.query(`CREATE INDEX "purchase_lapsing" ON "purchase" ("heldUntilAt") WHERE "state" = 'held'`);
-  await db.query(`CREATE INDEX "purchase_of_screening" ON "purchase" ("screening") WHERE "state" IN ('held', 'paid')`);
+  await db.query(`CREATE INDEX "purchase_of_screening" ON "purchase" ("screening", "id") WHERE "state" IN ('held', 'paid')`);
   await db.query(`CREATE INDEX "purchase_ticket" ON "purchase" USING gin ("tickets" jsonb_path_ops) WHERE "tickets" IS NOT NULL`);
   await db.query(`CREATE INDEX "purchase_email" ON "purchase" ("overAt") WHERE "email" IS NOT NULL`);
   // Room for the new version of a row beside the old one: a claim changes hands without a word to the index.
