@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { addLoadCommands } from '../load/command.js';
 import { addDrillCommands } from '../load/drills.js';
+import { addBenchCommands } from '../load/till/command.js';
 import { addBackupCommands } from './backup/command.js';
 import { addConfigCommands, addOperateCommands } from './operate/command.js';
 import { addDataCommands, addNewCommand } from './data/command.js';
@@ -32,6 +33,7 @@ export async function main(args: string[], node: string = process.execPath): Pro
   addBackupCommands(program);
   addLoadCommands(program);
   addDrillCommands(program);
+  addBenchCommands(program);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {

@@ -34,6 +34,8 @@ export interface WholeMeshOptions {
 
 // Far more than a start takes, and less than a test may: one that hangs must be ended by who started it.
 const READY_WITHIN_MS = 40_000;
+/** With a Node process for each of thirty processes, on two cores. */
+const UNFOLDED_WITHIN_MS = 90_000;
 const STOPPED_WITHIN_MS = 25_000;
 const frontOf = (root: string) => join(root, 'apps/mesh/front.mjs');
 
@@ -63,6 +65,7 @@ export class WholeMesh {
   /** What it said that is no event: errors. */
   said = '';
   private readonly front: string;
+  private readonly readyWithinMs: number;
   private readonly child: ChildProcess;
   private readonly exit: Promise<unknown>;
   private found?: RuntimeFile;
@@ -74,6 +77,7 @@ export class WholeMesh {
     { fold = [], env = {}, root = projectRoot }: WholeMeshOptions,
   ) {
     this.front = frontOf(root);
+    this.readyWithinMs = fold.includes('--unfold') ? UNFOLDED_WITHIN_MS : READY_WITHIN_MS;
     const ports = ['--port', '0', '--config-port', '0', '--discovery-port', '0'];
     this.child = spawn(process.execPath, [this.front, 'up', '--json', ...ports, ...fold], {
       env: this.env(env),
@@ -117,7 +121,7 @@ export class WholeMesh {
   /** @throws Error with what it said when it is not ready in time */
   async ready(): Promise<this> {
     const isReady = () => this.events.some(({ event }) => event === 'ready');
-    await until('the mesh is ready', () => isReady() || this.child.exitCode !== null, READY_WITHIN_MS).catch(() => undefined);
+    await until('the mesh is ready', () => isReady() || this.child.exitCode !== null, this.readyWithinMs).catch(() => undefined);
     if (isReady() && this.runtime) return this;
     throw new Error(`the mesh is not ready:\n${this.said}\n${this.events.map((e) => JSON.stringify(e)).join('\n')}`);
   }

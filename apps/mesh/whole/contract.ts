@@ -53,7 +53,7 @@ export function underLoad(wanted: number, ask: () => Promise<{ status: number }>
  */
 export function wholeMesh(fold: string[], env: Record<string, string> = {}): void {
   let mesh: WholeMesh;
-  beforeAll(async () => (mesh = await startWholeMesh({ fold, env })), 90_000);
+  beforeAll(async () => (mesh = await startWholeMesh({ fold, env })), 120_000);
   afterAll(() => mesh?.stop(), 60_000);
 
   const create = (title: string) => mesh.write('POST', '/api/movies', { title, releaseOn: '2018-11-21' });
@@ -114,6 +114,8 @@ export function wholeMesh(fold: string[], env: Record<string, string> = {}): voi
       '/v1/agent/self',
       '/config/dev',
       '/overrides/history',
+      '/provider/payments',
+      '/internal/accounts',
     ];
     for (const path of inner) expect([path, (await mesh.http('GET', path)).status]).toEqual([path, 404]);
   });

@@ -28,5 +28,5 @@ describe('the order of the boot', () => {
     90_000,
   );
 
-  it.each([1, 2])('does not matter with a process for each (%i of 2)', async () => void (await boot(['--unfold'])), 90_000);
+  it.each([1, 2])('does not matter with a process for each (%i of 2)', async () => void (await boot(['--unfold'])), 150_000);
 });
