@@ -18,7 +18,10 @@ const specs = {
 };
 
 /** What has bounds in seconds on a whole mesh wants the machine to itself. */
-const TIMED = ['dev', 'faults', 'folded', 'identity', 'unfolded'].map((name) => `/${name}\\.mesh\\.spec\\.ts$`);
+const TIMED = [
+  ...['dev', 'faults', 'folded', 'identity', 'unfolded'].map((name) => `/${name}\\.mesh\\.spec\\.ts$`),
+  '\\.parts\\.spec\\.ts$',
+];
 
 /**
  * Specs run two at a time; those with bounds in seconds after them, one by one.
