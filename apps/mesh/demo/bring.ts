@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Environment } from '#config';
-import { factsOf, filmOf, recordsOf } from '../films.js';
-import { publicFilms } from '../import.js';
-import { accessToken } from '../operate/token.js';
+import { factsOf, filmOf, publicFilms } from '../import/films.js';
+import { recordsOf } from '../import/records.js';
+import { renewedToken } from '../operate/token.js';
 import { type Account, makeAccounts } from './accounts.js';
 import { CHAIN, CINEMAS, type DemoCinema } from './chain.js';
 import { type PlannedScreening, programme, type ScreenedFilm } from './programme.js';
@@ -14,9 +14,6 @@ const DAYS = 14;
 const FILMS = 40;
 /** Well below the time-out of one try, 800 ms, on a machine that is busy starting. */
 const BATCH_ROWS = 100;
-/** A token lives 300 s. */
-const TOKEN_MS = 200_000;
-
 /** How far it is. */
 export interface DemoProgress {
   what: 'cinemas' | 'screenings';
@@ -55,12 +52,7 @@ export class DemoChain {
     private readonly tell: (progress: DemoProgress) => void,
     private readonly now = Temporal.Now.instant(),
   ) {
-    let token: Promise<string> | undefined;
-    let takenAt = 0;
-    this.api = new PublicApi(env.runtime?.gateway ?? env.publicUrl, () => {
-      if (!token || performance.now() - takenAt > TOKEN_MS) [token, takenAt] = [accessToken(env), performance.now()];
-      return token;
-    });
+    this.api = new PublicApi(env.runtime?.gateway ?? env.publicUrl, renewedToken(env));
   }
 
   /** @throws Error when the mesh refuses something, or stays away */

@@ -51,3 +51,16 @@ export async function clientToken(env: Environment, client: string): Promise<Gra
  */
 export const accessToken = async (env: Environment): Promise<string> =>
   env.secret('MESH_TOKEN') ?? (await clientToken(env, CLI)).access_token;
+
+/** A token lives 300 s. */
+const RENEWED_MS = 200_000;
+
+/** The same for what takes long: each call gives one that is still good for a while. */
+export function renewedToken(env: Environment): () => Promise<string> {
+  let token: Promise<string> | undefined;
+  let takenAt = 0;
+  return () => {
+    if (!token || performance.now() - takenAt > RENEWED_MS) [token, takenAt] = [accessToken(env), performance.now()];
+    return token;
+  };
+}

@@ -67,7 +67,13 @@ async function matrix(askers: readonly Asker[]): Promise<Case[]> {
         let { status } = await ask();
         // A busy machine may be too slow for a deadline, which says nothing of who may.
         for (let tries = 1; (status === 503 || status === 504) && tries < 4; tries++) ({ status } = await ask());
-        cases.push({ method, path: template, who: asker.who, expected: template === SIGNED ? 401 : expectedOf(access, asker), got: status });
+        cases.push({
+          method,
+          path: template,
+          who: asker.who,
+          expected: template === SIGNED ? 401 : expectedOf(access, asker),
+          got: status,
+        });
       }
     }
   }

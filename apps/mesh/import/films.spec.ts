@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { factsOf, filmOf, recordsOf } from './films.js';
-import { publicFilms } from './import.js';
+import { factsOf, filmOf, publicFilms } from './films.js';
+import { recordsOf } from './records.js';
 
 const plain = { isGarbled: false, lastYear: 2026 };
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { projectRoot } from '#config';
 import type { ServiceDefinition } from '#service';
 import { startTestMesh, type TestMesh, until } from '#testing';
-import { importMovies, type ImportOptions } from './import.js';
+import type { ImportOptions } from './batches.js';
+import { importMovies } from './movies.js';
 
 /** As the launcher does it: by the file's name, since no app imports another. */
 const load = async (side: string) => {
@@ -19,7 +20,8 @@ let mesh: TestMesh, options: ImportOptions, dir: string;
 beforeAll(async () => {
   mesh = await startTestMesh({ processes: [await load('Command'), await load('Query')] });
   // The gateway passes paths as they are, so the process itself may stand for it.
-  options = { gatewayUrl: mesh.url('movie-command'), token: (await mesh.bearer('chain-admin')).replace('Bearer ', '') };
+  const token = (await mesh.bearer('chain-admin')).replace('Bearer ', '');
+  options = { gatewayUrl: mesh.url('movie-command'), token: () => Promise.resolve(token) };
   dir = mkdtempSync(join(tmpdir(), 'films-'));
 });
 afterAll(async () => {
@@ -78,7 +80,7 @@ describe('an import', () => {
   });
 
   it('is refused to who may not', async () => {
-    await expect(importMovies('vega', { ...options, token: 'none' })).rejects.toThrow(/access token/);
+    await expect(importMovies('vega', { ...options, token: () => Promise.resolve('none') })).rejects.toThrow(/access token/);
   });
 
   it('takes the public set of 3,201 films, telling how far it is, and takes it again without doubling', async () => {
