@@ -1,12 +1,38 @@
 import { Body, Controller, Delete, HttpCode, Inject, Param, Patch, Post } from '@nestjs/common';
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, ArrayMinSize, IsArray, IsString, IsUUID, Length, Matches, ValidateNested } from 'class-validator';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsArray,
+  IsBoolean,
+  IsOptional,
+  IsString,
+  IsUUID,
+  Length,
+  Matches,
+  ValidateNested,
+} from 'class-validator';
 import { Column, Entity, type EntityManager, Index } from 'typeorm';
 import { v5 as uuidv5 } from 'uuid';
 import { Allow } from '#auth';
 import { emit } from '#outbox';
-import { invalidInput, Problem } from '#problem';
-import { type Answer, CommandController, commandService, Input, learns, readPatch, Row, serve, ViewRow } from '#resource';
+import { type InputError, invalidInput, Problem } from '#problem';
+import {
+  AnswersOutcomes,
+  type Answer,
+  CommandController,
+  commandService,
+  Input,
+  learns,
+  type Outcome,
+  readPatch,
+  Row,
+  serve,
+  ShapeEach,
+  type Verdict,
+  ViewRow,
+} from '#resource';
+import { AnswersWithin } from '#service';
 import { capacityOf, PLAN_LIMITS, planErrors, ROW_NAME, SEAT_LETTERS } from '#seating';
 import { Staff, staffLearnt } from '#staff';
 import type { CinemaEvents, CinemaState } from '../cinema/cinema.events.js';
@@ -62,6 +88,19 @@ export class Auditorium extends Row implements AuditoriumState {
   capacity: number;
 }
 
+/** Many auditoriums at once, each with its layout. */
+export class AuditoriumBatch {
+  @ShapeEach(Auditorium)
+  @IsArray()
+  @ArrayMaxSize(100)
+  auditoriums: unknown[];
+
+  /** Only say what would be refused. */
+  @IsOptional()
+  @IsBoolean()
+  dryRun?: boolean;
+}
+
 /** A cinema there is. */
 @Entity('known_cinema')
 export class KnownCinema extends ViewRow {
@@ -82,20 +121,28 @@ const plainRows = (layout: readonly LayoutRow[]): LayoutRow[] => layout.map(({ n
 const isSame = (a: readonly LayoutRow[], b: readonly LayoutRow[]) =>
   JSON.stringify(plainRows(a)) === JSON.stringify(plainRows(b));
 
+const layoutErrors = (layout: readonly LayoutRow[]): InputError[] =>
+  planErrors(layout).map(({ pointer, detail }) => ({ pointer: `/layout${pointer}`, detail }));
+
 /** Give it that layout, as the next it has. @throws Problem `invalid-input` (400) with a pointer to each wrong place */
 function furnish(auditorium: Auditorium, layout: readonly LayoutRow[]): void {
-  const errors = planErrors(layout).map(({ pointer, detail }) => ({ pointer: `/layout${pointer}`, detail }));
+  const errors = layoutErrors(layout);
   if (errors.length > 0) throw invalidInput(errors);
   auditorium.layout = plainRows(layout);
   auditorium.layoutVersion = (auditorium.layoutVersion ?? 0) + 1;
   auditorium.capacity = capacityOf(layout);
 }
 
-/** Say which layout it has now, under a key that is always the same for it. */
-async function tellLayout(tx: EntityManager, { id, layoutVersion, layout, capacity }: Auditorium): Promise<void> {
-  const body: LayoutState = { auditorium: id, layoutVersion, layout, capacity };
-  await emit(tx, { name: 'layout.created', key: uuidv5(String(layoutVersion), id), version: 1, body });
+/** Say which layout each has now, under a key that is always the same for it. */
+async function tellLayout(tx: EntityManager, ...furnished: readonly Auditorium[]): Promise<void> {
+  const told = furnished.map(({ id, layoutVersion, layout, capacity }) => {
+    const body: LayoutState = { auditorium: id, layoutVersion, layout, capacity };
+    return { name: 'layout.created', key: uuidv5(String(layoutVersion), id), version: 1, body };
+  });
+  await emit(tx, ...told);
 }
+
+const NO_CINEMA = { pointer: '/cinema', detail: 'is no cinema we know' };
 
 @Controller('auditoriums')
 @Allow('chain-admin', 'manager')
@@ -113,6 +160,26 @@ export class AuditoriumCommandController extends CommandController(Auditorium, '
       const made = await super.create(body);
       await tellLayout(tx, body);
       return made;
+    });
+  }
+
+  /** Make many; each is told what became of it, in the order they came. One of that name in its cinema is there already. */
+  @Post('import')
+  @AnswersWithin(2800)
+  @HttpCode(200)
+  @AnswersOutcomes()
+  import(@Input(AuditoriumBatch) { auditoriums, dryRun }: AuditoriumBatch): Promise<{ results: Outcome[] }> {
+    return this.storage.transaction(async (tx) => {
+      const read: Auditorium[] = [];
+      const judge = (inputs: Auditorium[]) => {
+        read.push(...inputs);
+        return this.judge(inputs);
+      };
+      const results = await this.createMany(auditoriums, { judge, isTrial: dryRun });
+      const made = new Set(results.flatMap((result) => (result.status === 'created' ? [result.id] : [])));
+      const furnished = read.filter(({ id }) => made.has(id));
+      if (furnished.length > 0) await tellLayout(tx, ...furnished);
+      return { results };
     });
   }
 
@@ -158,11 +225,31 @@ export class AuditoriumCommandController extends CommandController(Auditorium, '
     return auditorium;
   }
 
+  private async judge(inputs: readonly Auditorium[]): Promise<Verdict[]> {
+    for (const input of inputs) input.cinema = input.cinema.toLowerCase(); // as the database writes it
+    const cinemas = [...new Set(inputs.map(({ cinema }) => cinema))];
+    const known = 'FROM known_cinema WHERE id = ANY($1) AND NOT removed';
+    await this.learnt(`SELECT 1 ${known} HAVING count(*) = $2`, [cinemas, cinemas.length]);
+    const found = await this.storage.query<{ id: string; chain: string }>(`SELECT id, chain ${known}`, [cinemas]);
+    const chains = new Map(found.map(({ id, chain }) => [id, chain]));
+    const { everywhere, chains: ownChains, cinemas: own } = await this.staff.bounds();
+    return inputs.map((input): Verdict => {
+      const chain = chains.get(input.cinema);
+      if (chain === undefined) return [NO_CINEMA];
+      if (!everywhere && !ownChains.includes(chain) && !own.includes(input.cinema))
+        return [{ pointer: '/cinema', detail: 'is a cinema that you do not act in' }];
+      const errors = layoutErrors(input.layout);
+      if (errors.length > 0) return errors;
+      furnish(Object.assign(input, { chain }), input.layout);
+      return 'new';
+    });
+  }
+
   private async chainOf(cinema: string): Promise<string> {
     const [known] = await this.storage.query<KnownCinema>('SELECT chain FROM known_cinema WHERE id = $1 AND NOT removed', [
       cinema,
     ]);
-    if (!known) throw invalidInput([{ pointer: '/cinema', detail: 'is no cinema we know' }]);
+    if (!known) throw invalidInput([NO_CINEMA]);
     return known.chain;
   }
 }

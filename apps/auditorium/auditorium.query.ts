@@ -3,8 +3,29 @@ import { ApiOperation, ApiParam, ApiQuery, ApiResponse, getSchemaPath } from '@n
 import { Column, Entity, Index } from 'typeorm';
 import { Public } from '#auth';
 import { type BusEvent } from '#bus';
-import { invalidQuery, isId, learns, notFound, QueryController, queryService, readParameters, serve, ViewRow } from '#resource';
+import {
+  invalidQuery,
+  isId,
+  learns,
+  listShape,
+  notFound,
+  objectShape,
+  QueryController,
+  queryService,
+  readParameters,
+  serve,
+  Shape,
+  shapes,
+  ViewRow,
+} from '#resource';
 import type { AuditoriumEvents, AuditoriumState, LayoutEvents, LayoutRow, LayoutState } from './auditorium.events.js';
+
+const ROWS = listShape(
+  objectShape({
+    name: shapes.text,
+    seats: { ...shapes.text, description: 's seat, w wheelchair, c companion, h house, x broken, . gap; capitals: premium' },
+  }),
+);
 
 // What TypeORM cannot say of an index stands in the migration: names are ordered as people read them.
 @Entity('auditorium_view')
@@ -14,7 +35,7 @@ export class AuditoriumView extends ViewRow {
   @Column('uuid') chain: string;
   @Column('uuid') cinema: string;
   @Column('varchar') name: string;
-  @Column('jsonb') layout: LayoutRow[];
+  @Shape(ROWS) @Column('jsonb') layout: LayoutRow[];
   @Column('int') layoutVersion: number;
   @Column('int') capacity: number;
 }
@@ -25,7 +46,7 @@ export class AuditoriumView extends ViewRow {
 export class LayoutView extends ViewRow {
   @Column('uuid') auditorium: string;
   @Column('int') layoutVersion: number;
-  @Column('jsonb') layout: LayoutRow[];
+  @Shape(ROWS) @Column('jsonb') layout: LayoutRow[];
   @Column('int') capacity: number;
   @Column('timestamptz') since: string;
 }
@@ -36,14 +57,13 @@ type Layout = Pick<LayoutView, 'auditorium' | 'layoutVersion' | 'layout' | 'capa
 const COLUMNS = 'auditorium, "layoutVersion", layout, capacity, since';
 const isCount = (text: string) => /^[1-9]\d{0,8}$/.test(text);
 
-const ROW = { type: 'object', properties: { name: { type: 'string' }, seats: { type: 'string' } }, required: ['name', 'seats'] };
 const LAYOUT = {
   title: 'Layout',
   type: 'object',
   properties: {
     auditorium: { type: 'string', format: 'uuid' },
     layoutVersion: { type: 'integer', minimum: 1 },
-    layout: { type: 'array', items: ROW },
+    layout: ROWS,
     capacity: { type: 'integer' },
     since: { type: 'string', format: 'date-time' },
   },

@@ -1,8 +1,22 @@
 import { Body, Controller, Delete, HttpCode, Inject, Param, Patch, Post } from '@nestjs/common';
+import { ArrayMaxSize, IsArray, IsBoolean, IsOptional } from 'class-validator';
 import { Column, Entity, Index } from 'typeorm';
 import { Allow } from '#auth';
 import { invalidInput, Problem } from '#problem';
-import { type Answer, CommandController, commandService, Input, learns, serve, ViewRow } from '#resource';
+import {
+  AnswersOutcomes,
+  type Answer,
+  CommandController,
+  commandService,
+  Input,
+  learns,
+  type Outcome,
+  serve,
+  ShapeEach,
+  type Verdict,
+  ViewRow,
+} from '#resource';
+import { AnswersWithin } from '#service';
 import { Staff, staffLearnt } from '#staff';
 import type { ChainEvents } from '../chain/chain.events.js';
 import type { ScreeningEvents, ScreeningState } from '../screening/screening.events.js';
@@ -21,6 +35,24 @@ export class KnownScreening extends ViewRow {
   @Column('timestamptz', { nullable: true }) cancelledAt?: string;
 }
 
+/** Many cinemas at once. */
+export class CinemaBatch {
+  @ShapeEach(Cinema)
+  @IsArray()
+  @ArrayMaxSize(100)
+  cinemas: unknown[];
+
+  /** Only say what would be refused. */
+  @IsOptional()
+  @IsBoolean()
+  dryRun?: boolean;
+}
+
+const noChain = (id: string) => ({ pointer: '/chain', detail: `must be a chain: there is none with the id ${id}` });
+/** By these two and its chain a cinema is known again when it is brought once more. */
+const keyOf = ({ chain, name, city }: Pick<Cinema, 'chain' | 'name' | 'city'>) =>
+  JSON.stringify([chain, name.toLowerCase(), city.toLowerCase()]);
+
 /** What a manager may change of an own cinema; the rest is its chain's. */
 const MANAGED: readonly string[] = ['priceCard', 'amenities', 'address'] satisfies (keyof Cinema)[];
 
@@ -34,8 +66,17 @@ export class CinemaCommandController extends CommandController(Cinema, 'cinema')
   override async create(@Input(Cinema) body: Cinema): Promise<Answer<Cinema>> {
     await this.staff.actsInChain(body.chain.toLowerCase());
     const chain = await this.learnt<{ id: string }>('SELECT id FROM known_chain WHERE id = $1 AND NOT removed', [body.chain]);
-    if (!chain) throw invalidInput([{ pointer: '/chain', detail: `must be a chain: there is none with the id ${body.chain}` }]);
+    if (!chain) throw invalidInput([noChain(body.chain)]);
     return super.create(Object.assign(body, { chain: chain.id }));
+  }
+
+  /** Open many; each is told what became of it, in the order they came. One of the same chain, name and city is there already. */
+  @Post('import')
+  @AnswersWithin(2800)
+  @HttpCode(200)
+  @AnswersOutcomes()
+  async import(@Input(CinemaBatch) { cinemas, dryRun }: CinemaBatch): Promise<{ results: Outcome[] }> {
+    return { results: await this.createMany(cinemas, { judge: (inputs) => this.judge(inputs), isTrial: dryRun }) };
   }
 
   /** An administrator of its chain changes all but the chain; its manager the prices, amenities and address. @throws Problem `out-of-bounds` (403) */
@@ -67,6 +108,28 @@ export class CinemaCommandController extends CommandController(Cinema, 'cinema')
       if (shown.length > 0)
         throw new Problem('cinema-in-use', 409, `${cinema.name} has screenings to come: cancel them first, or wait for the last`);
       return super.remove(id);
+    });
+  }
+
+  private async judge(inputs: readonly Cinema[]): Promise<Verdict[]> {
+    for (const input of inputs) input.chain = input.chain.toLowerCase(); // as the database writes it
+    const chains = [...new Set(inputs.map(({ chain }) => chain))].sort();
+    const known = 'FROM known_chain WHERE id = ANY($1) AND NOT removed';
+    await this.learnt(`SELECT 1 ${known} HAVING count(*) = $2`, [chains, chains.length]);
+    const there = new Set((await this.storage.query<{ id: string }>(`SELECT id ${known}`, [chains])).map(({ id }) => id));
+    // No two that bring the same cinema may both find that it is new.
+    for (const chain of chains)
+      await this.storage.query(`SELECT pg_advisory_xact_lock(hashtextextended('cinemas:' || $1, 0))`, [chain]);
+    const present = await this.storage.query<Cinema>('SELECT chain, name, city FROM cinema WHERE chain = ANY($1)', [chains]);
+    const keys = new Set(present.map(keyOf));
+    const { everywhere, chains: own } = await this.staff.bounds();
+    return inputs.map((input): Verdict => {
+      const { chain } = input;
+      if (!everywhere && !own.includes(chain)) return [{ pointer: '/chain', detail: 'is a chain that you do not act in' }];
+      if (!there.has(chain)) return [noChain(chain)];
+      if (keys.has(keyOf(input))) return 'existed';
+      keys.add(keyOf(input));
+      return 'new';
     });
   }
 

@@ -5,19 +5,29 @@ import { Public } from '#auth';
 import {
   invalidQuery,
   isId,
+  listShape,
   notFound,
+  objectShape,
   type Page,
   QueryController,
   queryService,
   readParameters,
   Refuses,
   serve,
+  Shape,
+  shapes,
+  textShape,
   ViewRow,
 } from '#resource';
 import { type Board, boardOf, screeningsLearnt } from './board.js';
 import type { Amenity, CinemaEvents, CinemaState, Position, Price, Tax } from './cinema.events.js';
-import { AMENITIES, readDay } from './cinema.rules.js';
+import { AMENITIES, AREAS, CATEGORIES, readDay } from './cinema.rules.js';
 import { nearby } from './nearby.js';
+
+const { text, id, instant, day, whole } = shapes;
+const POSITION = objectShape({ latitude: { type: 'number' }, longitude: { type: 'number' } });
+const TAX = objectShape({ name: text, basisPoints: { ...whole, description: 'Hundredths of a percent' } });
+const PRICE = objectShape({ area: textShape(AREAS), category: textShape(CATEGORIES), amountMinor: whole });
 
 // What TypeORM cannot say of an index stands in the migration: expressions, trigrams.
 @Entity('cinema_view')
@@ -31,37 +41,26 @@ export class CinemaView extends ViewRow {
   @Column('varchar') city: string;
   @Column('varchar') country: string;
   @Column('varchar') address: string;
-  @Column('jsonb') position: Position;
+  @Shape(POSITION) @Column('jsonb') position: Position;
   /** Of the position, to count distances from. */
   @Column('double precision', { select: false }) latitude: number;
   @Column('double precision', { select: false }) longitude: number;
   @Column('varchar') timeZone: string;
   @Column('varchar') currency: string;
-  @Column('jsonb') tax: Tax;
+  @Shape(TAX) @Column('jsonb') tax: Tax;
   @Column({ type: 'varchar', array: true, enum: [...AMENITIES] }) amenities: Amenity[];
-  @Column('jsonb') priceCard: Price[];
+  @Shape(listShape(PRICE)) @Column('jsonb') priceCard: Price[];
 }
 
-const TEXT = { type: 'string' } as const;
-const list = (items: object) => ({ type: 'array', items }) as const;
-const object = (properties: Record<string, object>, ...optional: string[]) => {
-  const required = Object.keys(properties).filter((name) => !optional.includes(name));
-  return { type: 'object', properties, required } as const;
-};
-const ID = { type: 'string', format: 'uuid' } as const;
-const INSTANT = { type: 'string', format: 'date-time' } as const;
-const SCREENING = object(
+const SCREENING = objectShape(
   {
-    ...{ id: ID, startAt: INSTANT, startLocal: { ...INSTANT, description: 'The same instant by the clocks of the cinema' } },
-    ...{ auditoriumName: TEXT, format: TEXT, language: TEXT, subtitles: TEXT },
+    ...{ id, startAt: instant, startLocal: { ...instant, description: 'The same instant by the clocks of the cinema' } },
+    ...{ auditoriumName: text, format: text, language: text, subtitles: text },
   },
   'subtitles',
 );
-const FILM = object(
-  { movie: ID, title: TEXT, minutes: { type: 'integer' }, rating: TEXT, screenings: list(SCREENING) },
-  'rating',
-);
-const BOARD = object({ cinema: ID, day: { type: 'string', format: 'date' }, timeZone: TEXT, films: list(FILM) });
+const FILM = objectShape({ movie: id, title: text, minutes: whole, rating: text, screenings: listShape(SCREENING) }, 'rating');
+const BOARD = objectShape({ cinema: id, day, timeZone: text, films: listShape(FILM) });
 
 @Controller('cinemas')
 @Public()
@@ -73,7 +72,7 @@ export class CinemaQueryController extends QueryController(CinemaView, {
 }) {
   @Get()
   @ApiQuery({
-    ...{ name: 'near', required: false, schema: TEXT, example: '-12.04,-77.03' },
+    ...{ name: 'near', required: false, schema: text, example: '-12.04,-77.03' },
     description:
       'Latitude and longitude, degrees: the nearest come first, each with its `distanceMetres`; not together with `sort`',
   })
@@ -93,12 +92,12 @@ export class CinemaQueryController extends QueryController(CinemaView, {
     description: 'Without it the day that it is there now',
   })
   @ApiResponse({ status: 200, description: 'Its films, by their first screening', schema: BOARD })
-  @ApiParam({ name: 'id', schema: ID })
+  @ApiParam({ name: 'id', schema: id })
   @Refuses(400, 404)
   async board(@Param('id') id: string, @Query() query: Record<string, unknown>): Promise<Board> {
     const { day } = readParameters(query, ['day']);
     const wanted = day === undefined ? undefined : readDay(day);
-    if (day !== undefined && !wanted) throw invalidQuery('day', 'must be a day from 1900 on, such as 2026-11-22');
+    if (day !== undefined && !wanted) throw invalidQuery('day', 'must be a day from 1900 to 2999, such as 2026-11-22');
     const [cinema] = isId(id)
       ? await this.storage.query<CinemaView>('SELECT id, "timeZone" FROM cinema_view WHERE id = $1 AND NOT removed', [id])
       : [];

@@ -18,7 +18,7 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { Column, Entity } from 'typeorm';
-import { Row } from '#resource';
+import { Row, Shape } from '#resource';
 import type { Amenity, Area, Category, CinemaState, Position, Price, Tax } from './cinema.events.js';
 import { AMENITIES, AREAS, CATEGORIES, isCurrency, isTimeZone } from './cinema.rules.js';
 
@@ -76,6 +76,7 @@ export class Cinema extends Row implements CinemaState {
   @Matches(/\S/, NOT_BLANK)
   city: string;
 
+  @Shape({ examples: ['PE'] })
   @Column('varchar')
   @Matches(/^[A-Z]{2}$/, { message: 'country must be an ISO 3166-1 code of two capitals, such as PE' })
   @IsISO31661Alpha2({ message: 'country must be an ISO 3166-1 code of two capitals, such as PE' })
@@ -93,10 +94,12 @@ export class Cinema extends Row implements CinemaState {
   @Type(() => Coordinates)
   position: Position;
 
+  @Shape({ type: 'string', examples: ['America/Lima'] })
   @Column('varchar')
   @must('isTimeZone', isTimeZone, 'a time zone of the IANA database, such as America/Lima')
   timeZone: string;
 
+  @Shape({ type: 'string', pattern: '^[A-Z]{3}$', examples: ['PEN'] })
   @Column('varchar')
   @must('isCurrency', isCurrency, 'an ISO 4217 currency, such as PEN')
   currency: string;
@@ -113,6 +116,7 @@ export class Cinema extends Row implements CinemaState {
   @IsIn(AMENITIES, { each: true })
   amenities: Amenity[] = [];
 
+  @Shape({ examples: [[{ area: 'standard', category: 'adult', amountMinor: 2500 }]] })
   @Column('jsonb')
   @IsArray()
   @ArrayMaxSize(AREAS.length * CATEGORIES.length)

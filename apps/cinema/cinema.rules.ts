@@ -36,7 +36,7 @@ export function businessDay(at: Temporal.Instant, timeZone: string): Temporal.Pl
 
 /** `text` as a day of the calendar, such as `2026-11-22`; undefined when it is none, or beyond what cinemas know of. */
 export function readDay(text: string): Temporal.PlainDate | undefined {
-  if (!/^(19|[2-9]\d)\d\d-\d\d-\d\d$/.test(text)) return undefined;
+  if (!/^(19|2\d)\d\d-\d\d-\d\d$/.test(text)) return undefined;
   try {
     return Temporal.PlainDate.from(text, { overflow: 'reject' });
   } catch {

@@ -30,7 +30,7 @@ export class CustomerCommandController extends CommandController(Customer, 'cust
   @Public()
   @ApiExcludeEndpoint()
   override create(): Promise<never> {
-    throw notHere('a customer comes to be with the user: register one');
+    throw notHere('a customer comes to be with the user: register one', 'GET, HEAD');
   }
 
   /** And is erased with it. @throws Problem `method-not-allowed` (405) */
@@ -38,11 +38,11 @@ export class CustomerCommandController extends CommandController(Customer, 'cust
   @Public()
   @ApiExcludeEndpoint()
   override remove(): Promise<never> {
-    throw notHere('a customer is erased with the user, not removed');
+    throw notHere('a customer is erased with the user, not removed', 'GET, HEAD, PATCH');
   }
 }
 
-const notHere = (detail: string) => new Problem('method-not-allowed', 405, detail, {}, { Allow: 'GET, HEAD, PATCH' });
+const notHere = (detail: string, Allow: string) => new Problem('method-not-allowed', 405, detail, {}, { Allow });
 
 export const CustomerCommand = commandService({
   name: 'customer-command',

@@ -4,9 +4,23 @@ import type { FastifyReply } from 'fastify';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Column, Entity, Index } from 'typeorm';
 import { Allow, currentCaller } from '#auth';
-import { learns, notFound, type Page, QueryController, queryService, serve, ViewRow } from '#resource';
+import {
+  AnswersOne,
+  learns,
+  notFound,
+  objectShape,
+  type Page,
+  QueryController,
+  queryService,
+  serve,
+  Shape,
+  ViewRow,
+} from '#resource';
 import { Staff, staffLearnt } from '#staff';
 import type { ConsentEvents, Consents, ConsentState, CustomerEvents, CustomerState } from './customer.events.js';
+
+const YES = { type: 'boolean' } as const;
+const CONSENTS = objectShape({ newsletter: YES, profiling: YES }, 'newsletter', 'profiling');
 
 // What TypeORM cannot say of an index stands in the migration: expressions, trigrams.
 @Entity('customer_view')
@@ -19,7 +33,7 @@ export class CustomerView extends ViewRow {
   @Column('varchar', { nullable: true }) phone?: string | null;
   @Column({ type: 'varchar', nullable: true, enum: ['es', 'en'] }) language?: 'es' | 'en' | null;
   @Column('int') points: number;
-  @Column('jsonb') consents: Consents;
+  @Shape(CONSENTS) @Column('jsonb') consents: Consents;
   @Column('boolean', { nullable: true }) erased?: boolean | null;
 }
 
@@ -35,7 +49,6 @@ export class ConsentView extends ViewRow {
 const problem = (status: number, description: string) =>
   ApiResponse({ status, description, content: { 'application/problem+json': { schema: { $ref: getSchemaPath('Problem') } } } });
 const NONE = problem(404, 'There is no such thing, or it is another customer');
-const YES = { type: 'boolean' } as const;
 const CUSTOMER = {
   title: 'CustomerView',
   type: 'object',
@@ -44,7 +57,7 @@ const CUSTOMER = {
     version: { type: 'integer', minimum: 1 },
     ...{ name: { type: ['string', 'null'] }, phone: { type: ['string', 'null'] }, language: { type: ['string', 'null'] } },
     points: { type: 'integer', minimum: 0 },
-    consents: { type: 'object', properties: { newsletter: YES, profiling: YES } },
+    consents: CONSENTS,
     erased: { type: ['boolean', 'null'] },
   },
   required: ['id', 'version', 'points', 'consents'],
@@ -80,10 +93,7 @@ export class CustomerQueryController extends QueryController(CustomerView, {
   /** Whoever is asking. */
   @Get('me')
   @ApiOperation({ operationId: 'customerMe', summary: 'Get the customer who is asking' })
-  @ApiResponse({ status: 200, description: 'It', schema: CUSTOMER as never })
-  @ApiResponse({ status: 304, description: 'It is still that version' })
-  @problem(400, 'The input is wrong; `errors` names each place')
-  @NONE
+  @AnswersOne(CustomerView)
   me(@Headers() headers: IncomingHttpHeaders, @Res({ passthrough: true }) reply: FastifyReply) {
     return super.one(currentCaller().id, headers, reply);
   }

@@ -46,6 +46,15 @@ describe('a customer', () => {
     expect((await (await as(clerk)).seen(clerk)).body).toEqual({ ...is, id: clerk, name: 'Beto' });
   });
 
+  it('who comes from elsewhere has the telephone of there, until they change it', async () => {
+    const { id, own } = await customer({ phone: '+51987654321' });
+    expect((await own.get(`/${id}`).expect(200)).body.phone).toBe('+51987654321');
+    await own.patch(id, { phone: null }).expect(200);
+    await tellUser(id, 'changed', 2, { phone: '+51987654321', name: 'Rosa' });
+    await told(id, 2);
+    expect((await own.seen(id, 3)).body.phone).toBeUndefined();
+  });
+
   it('follows what the account says, but for what they set', async () => {
     const { id, own } = await customer();
     await own.patch(id, { name: 'Anita' }).expect(200);

@@ -112,8 +112,8 @@ export class Customers {
 
   private async make(tx: EntityManager, { key: id, version: userVersion, body }: Told<UserState>): Promise<void> {
     const points = await this.total(tx, id);
-    const { name, language } = body;
-    const made = { id, name, language, points, consents: new ConsentsInput(), own: [], userVersion };
+    const { name, language, phone } = body;
+    const made = { id, name, language, phone, points, consents: new ConsentsInput(), own: [], userVersion };
     await this.rows.write('created', Object.assign(new Customer(), made));
   }
 

@@ -6,10 +6,10 @@ import { type Door, kill, listen, openDoor, portOf } from './contract.js';
 const roles = (...names: string[]) => ({ roles: names, clients: [] });
 
 let routes: RouteAccess[] | undefined, tags: string[], mint: Forger;
-let behind: Server, door: Door, refresh: () => void, served: number, rulesAsked: number;
+let behind: Server, door: Door, refresh: () => void, served: number, rulesAsked: number, services: string[];
 
 beforeEach(async () => {
-  [served, rulesAsked] = [0, 0];
+  [served, rulesAsked, services] = [0, 0, ['films']];
   routes = [
     { method: 'GET', path: '/api/films', access: 'public' },
     { method: 'GET', path: '/api/films/:id', access: roles('customer', 'manager') },
@@ -30,7 +30,7 @@ beforeEach(async () => {
   let instances = [instance];
   refresh = () => (instances = [...instances]);
   const discovery = {
-    catalog: () => new Map([['films', tags]]),
+    catalog: () => new Map(services.map((service) => [service, tags])),
     instances: () => instances,
     ready: () => Promise.resolve(),
     onChange: () => () => undefined,
@@ -46,7 +46,8 @@ afterEach(async () => {
 const ask = async (method: string, path: string, authorization?: string) => {
   const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
   const answer = await fetch(`http://127.0.0.1:${door.port}${path}`, { method, headers });
-  return { status: answer.status, challenge: answer.headers.get('www-authenticate'), text: await answer.text() };
+  const [challenge, allow] = ['www-authenticate', 'allow'].map((name) => answer.headers.get(name));
+  return { status: answer.status, challenge, allow, text: await answer.text() };
 };
 const bearer = async (claims?: object) => `Bearer ${await mint.token(claims)}`;
 
@@ -60,6 +61,27 @@ describe('the door', () => {
     door.breakers.of('films', { timeoutMs: 50 });
     expect(await ask('GET', '/api/films/slow')).toMatchObject({ status: 200, text: 'late' });
     expect((await ask('GET', '/api/films/other/slow')).status).toBe(504);
+  });
+
+  it('says what is offered to who asks for something else, whatever side would answer it', async () => {
+    expect(await ask('PUT', '/api/films')).toMatchObject({ status: 405, allow: 'GET, HEAD, POST' });
+    expect(await ask('OPTIONS', '/api/films/1')).toMatchObject({ status: 405, allow: 'GET, HEAD' });
+    expect(await ask('GET', '/api/films/import')).toMatchObject({ status: 405, allow: 'POST' });
+    expect(await ask('PATCH', '/api/films/1/2')).toMatchObject({ status: 200 });
+    expect(served).toBe(1);
+  });
+
+  it('knows both sides of a path, and waits for neither that has no say', async () => {
+    routes = [
+      { method: 'GET', path: '/api/films/:id', access: 'public' },
+      { method: 'DELETE', path: '/api/films/:film', access: 'public', isRefused: true },
+    ];
+    tags = ['mesh-route=/api/films', ACCESS_TAG];
+    services = ['films-query', 'films-command'];
+    expect(await ask('GET', '/api/films/1')).toMatchObject({ status: 200 });
+    expect(await ask('PUT', '/api/films/1')).toMatchObject({ status: 405, allow: 'GET, HEAD' });
+    expect(await ask('DELETE', '/api/films/1')).toMatchObject({ status: 200 });
+    expect(rulesAsked).toBe(2);
   });
 
   it('refuses who sends no token, and says how to', async () => {

@@ -4,12 +4,20 @@ import { type Access, insufficient, isAllowed, type Verifier, withoutToken } fro
 import type { Client } from '#client';
 import { context, newContext, runWith } from '#context';
 import type { Discovery } from '#discovery';
+import { Problem } from '#problem';
 import { ACCESS_TAG, OWN_AUTH_TAG, type RouteAccess } from '#service';
+import type { Route } from './routes.js';
 import type { GatewayConfig } from './settings.js';
 
 /** What a service says of one of its routes. */
-type Rule = Pick<RouteAccess, 'access' | 'timeoutMs'>;
-type Rules = (method: string, path: string) => Rule | undefined;
+type Rule = Pick<RouteAccess, 'access' | 'timeoutMs' | 'isRefused'>;
+/** A path with its parameters, and what can be done there. */
+interface Place {
+  /** As it is in any service that has it: parameters are called by their numbers. */
+  path: string;
+  methods: Map<string, Rule>;
+}
+type Rules = (path: string) => Place | undefined;
 
 interface Kept {
   rules: Rules;
@@ -27,15 +35,30 @@ interface AccessParts {
 const nobodyKnows: Rules = () => undefined;
 
 function rulesOf(routes: readonly RouteAccess[]): Rules {
-  const router = findMyWay({ ignoreTrailingSlash: true });
-  for (const { method, path, ...rule } of routes) {
-    const methods = method === 'ALL' ? ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] : [method];
-    for (const one of methods as findMyWay.HTTPMethod[]) {
-      if (!router.hasRoute(one, path)) router.on(one, path, () => undefined, rule);
-    }
+  const places = new Map<string, Place>();
+  for (const { method, path: named, ...rule } of routes) {
+    let parameters = 0;
+    const path = named.replace(/:\w+/g, () => `:p${parameters++}`);
+    const place: Place = places.get(path) ?? { path, methods: new Map() };
+    places.set(path, place);
+    for (const one of method === 'ALL' ? ALL : [method]) if (!place.methods.has(one)) place.methods.set(one, rule);
   }
-  return (method, path) =>
-    router.find((method === 'HEAD' ? 'GET' : method) as findMyWay.HTTPMethod, path)?.store as Rule | undefined;
+  const router = findMyWay({ ignoreTrailingSlash: true });
+  for (const place of places.values()) router.on('GET', place.path, () => undefined, place);
+  return (path) => router.find('GET', path)?.store as Place | undefined;
+}
+
+const ALL = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+const parametersOf = ({ path }: Place) => path.split(':').length;
+
+/** 405 to a method that nobody offers at `places`, which are one path on several sides. */
+function notOffered(method: string, places: readonly Place[]): Problem {
+  const offered = places.flatMap(({ methods }) => [...methods].filter(([, { isRefused }]) => !isRefused).map(([name]) => name));
+  const allow = ALL.filter((name) => offered.includes(name))
+    .join(', ')
+    .replace('GET', 'GET, HEAD');
+  return new Problem('method-not-allowed', 405, `${method} is not offered here; there is ${allow}`, {}, { Allow: allow });
 }
 
 const SCHEME = /^Bearer +([\w.~+/-]+=*) *$/i;
@@ -53,13 +76,39 @@ export class AccessControl {
 
   /**
    * @returns how long the route may take to the head of its answer, ms, when the service says it
-   * @throws Problem `unauthenticated` (401), `forbidden` (403), `issuer-unavailable` (503)
+   * @throws Problem `unauthenticated` (401), `forbidden` (403), `method-not-allowed` (405), `issuer-unavailable` (503)
    */
-  async check(service: string, req: IncomingMessage, path: string): Promise<number | undefined> {
-    if (this.parts.discovery.catalog().get(service)?.includes(OWN_AUTH_TAG)) return undefined;
-    const { access = 'public', timeoutMs } = (await this.rulesOf(service))(req.method ?? 'GET', path) ?? {};
+  async check(route: Pick<Route, 'service' | 'sides'>, req: IncomingMessage, path: string): Promise<number | undefined> {
+    if (this.parts.discovery.catalog().get(route.service)?.includes(OWN_AUTH_TAG)) return undefined;
+    const { access = 'public', timeoutMs } = (await this.ruleOf(route, req.method ?? 'GET', path)) ?? {};
     await this.admit(access, req.headers.authorization);
     return timeoutMs;
+  }
+
+  /** @returns undefined when nobody knows the path @throws Problem `method-not-allowed` (405) when it has other methods alone */
+  private async ruleOf({ service, sides }: Pick<Route, 'service' | 'sides'>, method: string, path: string) {
+    const others = sides.filter((side) => side !== service);
+    if (!this.kept.has(service)) for (const side of others) void this.known(side);
+    const own = (await this.rulesOf(service))(path);
+    const rule = own?.methods.get(method === 'HEAD' ? 'GET' : method);
+    // Who has a rule does not wait for the other side, which may be down.
+    const rules = await Promise.all(others.map((side) => Promise.resolve(rule ? this.kept.get(side)?.rules : this.known(side))));
+    const places = [own, ...rules.map((of) => of?.(path))].filter((place) => place !== undefined);
+    // `/import` on one side is not the `/:id` of the other.
+    const fewest = Math.min(...places.map(parametersOf));
+    const nearest = places.filter((place) => parametersOf(place) === fewest);
+    if (rule && nearest.includes(own!)) return rule;
+    if (nearest.length > 0) throw notOffered(method, nearest);
+    return undefined;
+  }
+
+  /** What a side says that is not asked for anything. */
+  private async known(service: string): Promise<Rules> {
+    try {
+      return await this.rulesOf(service);
+    } catch {
+      return nobodyKnows;
+    }
   }
 
   private async admit(access: Access, authorization: string | undefined): Promise<void> {

@@ -7,7 +7,7 @@ import type { Histogram, Metrics } from '#metrics';
 import { Problem, toProblem } from '#problem';
 import type { AccessControl } from './access.js';
 import { refuse } from './answer.js';
-import { guard, isHonest, type Target } from './guard.js';
+import { guard, isHonest, refuseBody, type Target } from './guard.js';
 import { type Pages } from './docs/pages.js';
 import { type Route, Routes } from './routes.js';
 import type { GatewayConfig } from './settings.js';
@@ -23,6 +23,9 @@ interface FrontParts {
   /** What the outside calls this door, `https://example.org`. */
   publicUrl: string;
 }
+
+/** Methods that no service is ever asked for: TRACE would give back what it is sent, keys and all. */
+const UNHEARD: ReadonlySet<string> = new Set(['TRACE', 'QUERY']);
 
 type Labels = 'http_request_method' | 'http_route' | 'http_response_status_code';
 
@@ -67,7 +70,9 @@ export class Front {
   };
 
   private async admit(req: IncomingMessage, res: ServerResponse, route: Route, target: Target): Promise<void> {
-    const timeoutMs = await this.parts.access.check(route.service, req, target.path);
+    const timeoutMs = await this.parts.access.check(route, req, target.path);
+    refuseBody(req);
+    if (UNHEARD.has(req.method!)) throw new Problem('not-implemented', 501, `the method ${req.method} is not offered`);
     await this.forward(req, res, route, target, timeoutMs);
   }
 
@@ -94,6 +99,7 @@ export class Front {
   }
 
   private async answer(req: IncomingMessage, res: ServerResponse, { path }: Target): Promise<void> {
+    refuseBody(req);
     if (await this.parts.pages.answer(req, res, path)) return;
     if (this.routes.isEmpty) {
       const detail = 'the gateway has not heard of any service yet';

@@ -10,7 +10,7 @@ export interface Target {
   path: string;
 }
 
-const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'QUERY']);
 /** What makes a path worth a second look: escapes, backslashes, a dot or a slash after a slash. */
 const SUSPICIOUS = /[%\\]|\/[./]/;
 const HOST = /^(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/;
@@ -60,10 +60,19 @@ function checkBody(req: IncomingMessage, { bodyBytes }: GatewayConfig) {
     if (length !== undefined || req.httpVersionMinor === 0) throw bad('a body has one length');
   }
   if (length !== undefined && !/^\d{1,15}$/.test(length)) throw bad('Content-Length is a whole number');
-  if ((req.method === 'GET' || req.method === 'HEAD') && hasBody(req)) throw bad(`a ${req.method} has no body`);
   if (Number(length ?? 0) > bodyBytes) {
     throw new Problem('body-too-large', 413, `a body may have at most ${bodyBytes} bytes`, { limitBytes: bodyBytes });
   }
+}
+
+/**
+ * Refuse the body of a request that has none: not everybody behind the door reads it, and what is left unread looks like a request.
+ *
+ * @throws Problem `bad-request` (400), after which the connection closes
+ */
+export function refuseBody(req: IncomingMessage): void {
+  if ((req.method === 'GET' || req.method === 'HEAD') && hasBody(req))
+    throw new Problem('bad-request', 400, `a ${req.method} has no body`, {}, { connection: 'close' });
 }
 
 /** The path of a target in origin form. @throws Problem `bad-request` (400) for any other form, and for paths that hide where they lead */

@@ -7,11 +7,14 @@ export type Catalog = Pick<Discovery, 'catalog' | 'instances'>;
 export interface Route {
   prefix: string;
   service: string;
+  /** The services that answer it together. */
+  sides: readonly string[];
 }
 
 interface Sides {
   read: string;
   write: string;
+  all: readonly string[];
   /** When discovery stopped to tell of it, ms of the clock. */
   goneAtMs?: number;
 }
@@ -31,7 +34,9 @@ export const prefixesOf = (tags: readonly string[]): string[] =>
 /** Who reads and who writes where `service` declares a path: each side knows the other's name, since both are one resource's. */
 function sidesOf(service: string): Sides {
   const [, resource] = /^(.+)-(?:query|command)$/.exec(service) ?? [];
-  return resource === undefined ? { read: service, write: service } : { read: `${resource}-query`, write: `${resource}-command` };
+  if (resource === undefined) return { read: service, write: service, all: [service] };
+  const [read, write] = [`${resource}-query`, `${resource}-command`];
+  return { read, write, all: [read, write] };
 }
 
 /**
@@ -62,7 +67,8 @@ export class Routes {
     for (let end = path.length; end >= 0; end = path.lastIndexOf('/', end - 1)) {
       const prefix = path.slice(0, end) || '/';
       const sides = this.byPrefix.get(prefix);
-      if (sides) return this.isForgotten(sides) ? undefined : { prefix, service: READS.has(method) ? sides.read : sides.write };
+      if (sides && this.isForgotten(sides)) return undefined;
+      if (sides) return { prefix, service: READS.has(method) ? sides.read : sides.write, sides: sides.all };
       if (end === 0) break;
     }
     return undefined;
@@ -79,7 +85,7 @@ export class Routes {
         const sides = sidesOf(service);
         this.byPrefix.set(prefix, sides);
         // So that the first request finds its instances known.
-        for (const side of new Set([sides.read, sides.write])) this.discovery.instances(side);
+        for (const side of sides.all) this.discovery.instances(side);
       }
     }
   }

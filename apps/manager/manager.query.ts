@@ -1,10 +1,10 @@
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
-import { ApiBearerAuth, ApiOperation, ApiResponse } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiOperation } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Column, Entity, Index } from 'typeorm';
 import { Allow, currentCaller } from '#auth';
-import { isId, notFound, type Page, QueryController, queryService, Refuses, serve, ViewRow } from '#resource';
+import { AnswersOne, isId, notFound, type Page, QueryController, queryService, Refuses, serve, ViewRow } from '#resource';
 import { Staff, staffLearnt } from '#staff';
 import type { ManagerEvents, ManagerState, StaffRole } from './manager.events.js';
 import { STAFF_ROLES } from './manager.rules.js';
@@ -21,16 +21,6 @@ export class ManagerView extends ViewRow {
   @Column('uuid') chain: string;
   @Column('uuid', { array: true }) cinemas: string[];
 }
-
-const ID = { type: 'string', format: 'uuid' };
-const PLACE = {
-  type: 'object',
-  properties: {
-    ...{ id: ID, version: { type: 'integer' }, user: ID, role: { type: 'string', enum: [...STAFF_ROLES] }, chain: ID },
-    cinemas: { type: 'array', items: ID },
-  },
-  required: ['id', 'version', 'user', 'role', 'chain', 'cinemas'],
-};
 
 @Controller('managers')
 @ApiBearerAuth('token')
@@ -50,8 +40,7 @@ export class ManagerQueryController extends QueryController(ManagerView, {
   /** The own place among the staff. @throws Problem `not-found` (404) for who has none */
   @Get('me')
   @ApiOperation({ operationId: 'managerMe', summary: 'Get the place among the staff of who is asking' })
-  @ApiResponse({ status: 200, description: 'The role, and where it holds', schema: PLACE })
-  @Refuses(400, 401, 403, 404)
+  @AnswersOne(ManagerView)
   async me(@Headers() headers: IncomingHttpHeaders, @Res({ passthrough: true }) reply: FastifyReply) {
     const { id: user } = currentCaller();
     const [own] = isId(user)

@@ -1,5 +1,4 @@
 import { Controller, HttpCode, Param, Post } from '@nestjs/common';
-import { ApiResponse } from '@nestjs/swagger';
 import {
   ArrayMaxSize,
   ArrayUnique,
@@ -18,7 +17,7 @@ import {
 import { Column, Entity, Unique } from 'typeorm';
 import { Allow } from '#auth';
 import { Problem } from '#problem';
-import { CommandController, commandService, Input, type Outcome, Row, serve } from '#resource';
+import { AnswersOutcomes, CommandController, commandService, Input, type Outcome, Row, serve, ShapeEach } from '#resource';
 import { AnswersWithin } from '#service';
 import type { MovieState, Rating } from './movie.events.js';
 import { RATINGS } from './movie.rules.js';
@@ -80,6 +79,7 @@ export class Movie extends Row implements MovieState {
 
 /** Many films at once. */
 export class MovieBatch {
+  @ShapeEach(Movie)
   @IsArray()
   @ArrayMaxSize(500)
   movies: unknown[];
@@ -106,7 +106,7 @@ export class MovieCommandController extends CommandController(Movie, 'movie') {
   @Post('import')
   @AnswersWithin(2800)
   @HttpCode(200)
-  @ApiResponse({ status: 200, description: '`results`: what became of each, in the order they came' })
+  @AnswersOutcomes()
   async import(@Input(MovieBatch) { movies, dryRun }: MovieBatch): Promise<{ results: Outcome[] }> {
     return { results: await this.createMany(movies, { isTrial: dryRun }) };
   }

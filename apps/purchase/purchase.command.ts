@@ -1,11 +1,12 @@
 import { Body, Controller, Delete, HttpCode, Inject, Param, Patch, Post, Req, Res, UseGuards } from '@nestjs/common';
 import { ApiBody, ApiExcludeEndpoint, ApiHeader, ApiOperation, ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Guest } from '#auth';
+import { Allow, Guest } from '#auth';
 import { mailParts, Mail, MailConfig } from '#mail';
 import { Problem } from '#problem';
 import {
   type Answer,
+  answerSchema,
   CommandController,
   commandService,
   Input,
@@ -13,12 +14,14 @@ import {
   readInput,
   requestOf,
   RequireIdempotencyKey,
+  type Schema,
   serve,
 } from '#resource';
 import { AnswersWithin } from '#service';
 import { Staff, staffLearnt } from '#staff';
 import { OwnPurchase, Who } from './counter/access.js';
 import { BoxOffice } from './counter/box-office.js';
+import { Elsewhere, ElsewhereBatch, type ElsewhereOutcome } from './elsewhere/elsewhere.js';
 import { Claims } from './hold/claims.js';
 import { Holds } from './hold/holds.js';
 import { AccessKeys } from './hold/keys.js';
@@ -44,10 +47,30 @@ const PAYABLE = {
   properties: { returnUrl: { type: 'string', maxLength: 2000 }, method: { type: 'string', maxLength: 100 } },
   additionalProperties: false,
 } as const;
-const WHOLE = {
-  type: 'object',
-  properties: { id: { type: 'string', format: 'uuid' }, version: { type: 'integer', minimum: 1 }, state: { type: 'string' } },
-  required: ['id', 'version', 'state'],
+const whole = answerSchema(Purchase);
+const { accessKeyHash: _hidden, ...shown } = whole.properties as Record<string, Schema>;
+const WHOLE = { ...whole, properties: shown };
+const HELD = { ...whole, properties: { ...shown, accessKey: { type: 'string', description: 'A guest’s, told this once' } } };
+const ETAG = { ETag: { description: 'The version', required: true, schema: { type: 'string' as const } } };
+const LOCATION = { Location: { description: 'Where it is', required: true, schema: { type: 'string' as const } } };
+const Answered = (status: number, description: string, schema = WHOLE) =>
+  ApiResponse({ status, description, schema, headers: ETAG });
+
+const OUTCOME = {
+  type: 'object' as const,
+  properties: {
+    status: { type: 'string' as const, enum: ['created', 'existed', 'accepted', 'refused'] },
+    id: { type: 'string' as const, format: 'uuid' },
+    ...{ type: { type: 'string' as const }, detail: { type: 'string' as const } },
+    errors: { type: 'array' as const, items: { type: 'object' as const } },
+    taken: { type: 'array' as const, items: { type: 'string' as const }, description: 'The seats that others have' },
+  },
+  required: ['status'],
+};
+const OUTCOMES = {
+  type: 'object' as const,
+  properties: { results: { type: 'array' as const, items: OUTCOME } },
+  required: ['results'],
 };
 
 type Reply = Pick<FastifyReply, 'status' | 'header'>;
@@ -59,10 +82,12 @@ export class PurchaseCommandController extends CommandController(Purchase, 'purc
   @Inject(Checkout) private readonly checkout: Checkout;
   @Inject(Sales) private readonly sales: Sales;
   @Inject(Returns) private readonly returns: Returns;
+  @Inject(Elsewhere) private readonly elsewhere: Elsewhere;
 
   /** Hold seats, to be paid until `heldUntilAt`. A guest is told a key, which is asked for with all that follows. */
   @Post()
   @KeepsOwnAnswers()
+  @ApiResponse({ status: 201, description: 'The seats are held', schema: HELD, headers: { ...ETAG, ...LOCATION } })
   override async create(
     @Input(Order) order: Purchase & Order,
     @Req() request?: FastifyRequest,
@@ -84,8 +109,8 @@ export class PurchaseCommandController extends CommandController(Purchase, 'purc
   @ACCESS_KEY
   @ApiOperation({ operationId: 'purchasePay', summary: 'Pay a purchase' })
   @ApiBody({ required: false, schema: { ...PAYABLE } })
-  @ApiResponse({ status: 200, description: 'Paid', schema: WHOLE })
-  @ApiResponse({ status: 202, description: 'Being paid: the buyer goes on at `payment.redirectUrl`', schema: WHOLE })
+  @Answered(200, 'Paid')
+  @Answered(202, 'Being paid: the buyer goes on at `payment.redirectUrl`')
   async pay(
     @Param('id') id: string,
     @Body() body: unknown,
@@ -104,6 +129,7 @@ export class PurchaseCommandController extends CommandController(Purchase, 'purc
   @RequireIdempotencyKey()
   @UseGuards(OwnPurchase)
   @ACCESS_KEY
+  @Answered(200, 'Cancelled')
   async cancel(@Param('id') id: string, @Who() { by }: Returner): Promise<PurchaseAnswer> {
     return answerOf(await this.sales.cancel(id, by));
   }
@@ -114,6 +140,7 @@ export class PurchaseCommandController extends CommandController(Purchase, 'purc
   @RequireIdempotencyKey()
   @UseGuards(OwnPurchase)
   @ACCESS_KEY
+  @Answered(200, 'Given back')
   async refund(@Param('id') id: string, @Who() who: Returner): Promise<PurchaseAnswer> {
     return answerOf(await this.returns.refund(id, who));
   }
@@ -123,9 +150,19 @@ export class PurchaseCommandController extends CommandController(Purchase, 'purc
   @RequireIdempotencyKey()
   @UseGuards(OwnPurchase)
   @ACCESS_KEY
-  @ApiResponse({ status: 201, description: 'The purchase that took its place', schema: WHOLE })
+  @ApiResponse({ status: 201, description: 'The purchase that took its place', schema: WHOLE, headers: { ...ETAG, ...LOCATION } })
   async exchange(@Param('id') id: string, @Input(Choice) choice: Choice, @Who() who: Returner): Promise<PurchaseAnswer> {
     return answerOf(await this.returns.exchange(id, choice, who));
+  }
+
+  /** Bring in seats that others have sold, each sale told what became of it, in the order they came. The same reference again is the same sale. */
+  @Post('import')
+  @HttpCode(200)
+  @Allow('manager', 'chain-admin')
+  @AnswersWithin(2800)
+  @ApiResponse({ status: 200, description: '`results`: what became of each, in the order they came', schema: OUTCOMES })
+  async import(@Input(ElsewhereBatch) batch: ElsewhereBatch): Promise<{ results: ElsewhereOutcome[] }> {
+    return { results: await this.elsewhere.bring(batch) };
   }
 
   @Patch(':id')
@@ -155,7 +192,22 @@ export const PurchaseCommand = commandService({
   sections: [PurchaseConfig, MailConfig, DoorConfig, ...paymentParts.sections],
   controllers: [Cancellations, ErasedReaders],
   providers: [
-    ...[Staff, Sales, Claims, Ledger, Programme, Till, Holds, AccessKeys, Lapses, BoxOffice, Checkout, Returns, OwnPurchase],
+    ...[
+      Staff,
+      Sales,
+      Claims,
+      Ledger,
+      Programme,
+      Till,
+      Holds,
+      AccessKeys,
+      Lapses,
+      BoxOffice,
+      Checkout,
+      Returns,
+      OwnPurchase,
+      Elsewhere,
+    ],
     ...[Tickets, { provide: Sale, useExisting: Sales }, ...paymentParts.providers, ...mailParts(Letters)],
   ],
   calls: [...paymentParts.calls, 'user-command'],

@@ -76,6 +76,8 @@ export interface Payment {
   redirectUrl?: string;
   /** Why it was declined. */
   reason?: string;
+  /** What the seller calls it, of seats that were sold elsewhere. */
+  reference?: string;
 }
 
 /** Money on its way back to the payment it came by. */

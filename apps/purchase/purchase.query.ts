@@ -6,7 +6,7 @@ import { Column, Entity, Index } from 'typeorm';
 import { Allow, Guest } from '#auth';
 import { context } from '#context';
 import { Problem } from '#problem';
-import { isId, notFound, type Page, QueryController, queryService, Refuses, serve, ViewRow } from '#resource';
+import { isId, notFound, type Page, QueryController, queryService, Refuses, serve, Shape, ViewRow } from '#resource';
 import { Staff, staffLearnt } from '#staff';
 import type { Tax } from '../cinema/cinema.events.js';
 import type {
@@ -25,11 +25,8 @@ import { ticketsPdf } from './ticket/paper.js';
 import { qrPng, qrSvg } from './ticket/qr.js';
 import { languageOf } from './ticket/words.js';
 import { visibleTo } from './view/access.js';
+import { columns, PROGRESS } from './view/shapes.js';
 import { timelineOf } from './view/timeline.js';
-
-const PROGRESS: readonly PurchaseProgress[] = [
-  ...(['held', 'paying', 'paid', 'refunded', 'exchanged', 'expired', 'cancelled'] as const),
-];
 
 @Entity('purchase_view')
 @Index('purchase_view_made', ['createdAt', 'id'])
@@ -46,21 +43,21 @@ export class PurchaseView extends ViewRow implements PurchaseState {
   @Column('varchar', { nullable: true, select: false }) accessKeyHash?: string;
   @Column('varchar', { nullable: true }) soldBy?: string;
   @Column({ type: 'varchar', enum: [...PROGRESS] }) state: PurchaseProgress;
-  @Column('jsonb') lines: Line[];
+  @Shape(columns.lines) @Column('jsonb') lines: Line[];
   @Column('int') totalMinor: number;
   @Column('int') taxMinor: number;
-  @Column('jsonb') tax: Tax;
+  @Shape(columns.tax) @Column('jsonb') tax: Tax;
   @Column('varchar') currency: string;
   @Column('timestamptz') heldUntilAt: string;
-  @Column('jsonb', { nullable: true }) payment?: Payment;
+  @Shape(columns.payment) @Column('jsonb', { nullable: true }) payment?: Payment;
   @Column('int', { nullable: true }) receipt?: number;
   @Column('timestamptz', { nullable: true }) paidAt?: string;
-  @Column('jsonb', { nullable: true }) tickets?: Ticket[];
-  @Column('jsonb', { nullable: true }) refund?: Refund;
+  @Shape(columns.tickets) @Column('jsonb', { nullable: true }) tickets?: Ticket[];
+  @Shape(columns.refund) @Column('jsonb', { nullable: true }) refund?: Refund;
   @Column('uuid', { nullable: true }) exchangedFor?: string;
   @Column('uuid', { nullable: true }) exchangeOf?: string;
-  @Column('jsonb') show: Show;
-  @Column('jsonb') history: Step[];
+  @Shape(columns.show) @Column('jsonb') show: Show;
+  @Shape(columns.history) @Column('jsonb') history: Step[];
   /** When it was first held. */
   @Column('timestamptz') createdAt: string;
   /** When its screening starts. */

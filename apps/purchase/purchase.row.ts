@@ -1,7 +1,8 @@
 import { Column, Entity, Index } from 'typeorm';
-import { Row } from '#resource';
+import { Row, Shape } from '#resource';
 import type { Tax } from '../cinema/cinema.events.js';
 import type { Line, Payment, PurchaseProgress, PurchaseState, Refund, Show, Step, Ticket } from './purchase.events.js';
+import { columns, PROGRESS } from './view/shapes.js';
 
 /** An instant as events and answers write it; the driver knows only its own class. */
 const asText = {
@@ -29,6 +30,7 @@ export interface PayRequest {
 @Index('purchase_of_screening', { synchronize: false })
 @Index('purchase_ticket', { synchronize: false })
 @Index('purchase_email', { synchronize: false })
+@Index('purchase_elsewhere', { synchronize: false })
 export class Purchase extends Row implements PurchaseState {
   static override readonly shown: readonly (keyof PurchaseState)[] = [
     ...([
@@ -53,22 +55,22 @@ export class Purchase extends Row implements PurchaseState {
   @Column('varchar', { nullable: true }) customer?: string;
   @Column('varchar', { nullable: true }) accessKeyHash?: string;
   @Column('varchar', { nullable: true }) soldBy?: string;
-  @Column('varchar') state: PurchaseProgress;
-  @Column('jsonb') lines: Line[];
+  @Column({ type: 'varchar', enum: [...PROGRESS] }) state: PurchaseProgress;
+  @Shape(columns.lines) @Column('jsonb') lines: Line[];
   @Column('int') totalMinor: number;
   @Column('int') taxMinor: number;
-  @Column('jsonb') tax: Tax;
+  @Shape(columns.tax) @Column('jsonb') tax: Tax;
   @Column('varchar') currency: string;
   @Column('timestamptz', { transformer: asText }) heldUntilAt: string;
-  @Column('jsonb', { nullable: true }) payment?: Payment;
+  @Shape(columns.payment) @Column('jsonb', { nullable: true }) payment?: Payment;
   @Column('int', { nullable: true }) receipt?: number;
   @Column('timestamptz', { nullable: true, transformer: asText }) paidAt?: string;
-  @Column('jsonb', { nullable: true }) tickets?: Ticket[];
-  @Column('jsonb', { nullable: true }) refund?: Refund;
+  @Shape(columns.tickets) @Column('jsonb', { nullable: true }) tickets?: Ticket[];
+  @Shape(columns.refund) @Column('jsonb', { nullable: true }) refund?: Refund;
   @Column('uuid', { nullable: true }) exchangedFor?: string;
   @Column('uuid', { nullable: true }) exchangeOf?: string;
-  @Column('jsonb') show: Show;
-  @Column('jsonb') history: Step[];
+  @Shape(columns.show) @Column('jsonb') show: Show;
+  @Shape(columns.history) @Column('jsonb') history: Step[];
 
   /** A guest's, or what the box office was told. Never shown; blanked some days after the show. */
   @Column('varchar', { nullable: true }) email?: string | null;

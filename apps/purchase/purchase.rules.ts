@@ -72,6 +72,15 @@ export function linesOf(wanted: readonly Wanted[], prices: readonly Price[], tax
   return { lines, unpriced };
 }
 
+/** The same for seats that were sold for one amount: each has an equal share, the first a minor unit more while there is one over. */
+export function linesOfTotal(wanted: readonly Wanted[], totalMinor: number, { basisPoints }: Tax): Line[] {
+  const [share, over] = [Math.floor(totalMinor / wanted.length), totalMinor % wanted.length];
+  return wanted.map((each, at) => {
+    const amountMinor = share + (at < over ? 1 : 0);
+    return { ...each, amountMinor, taxMinor: taxIn(amountMinor, basisPoints) };
+  });
+}
+
 /** The sums of lines: each line is rounded by itself, so that they add up on the receipt. */
 export const totalsOf = (lines: readonly Line[]): { totalMinor: number; taxMinor: number } => ({
   totalMinor: lines.reduce((sum, { amountMinor }) => sum + amountMinor, 0),

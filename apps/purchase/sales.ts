@@ -38,8 +38,8 @@ interface Deed {
   detail?: string;
 }
 
-/** Money that we hold ourselves, or that is none: nobody is asked to give it back. */
-export const isOurs = (provider: string | undefined): boolean => provider === 'cash' || provider === 'none';
+/** Money that we hold ourselves, that is none, or that whoever sold for us gives back: no provider is asked for it. */
+export const isOurs = (provider: string | undefined): boolean => ['cash', 'none', 'elsewhere'].includes(provider ?? '');
 
 /**
  * The one place where a purchase changes its state once it is held. Each method is a part of the transaction that is open, or one of its
@@ -168,7 +168,8 @@ export class Sales {
       await this.ledger.refund(now.tx, purchase);
       await this.giveBack(purchase, now, purchase.totalMinor, reason);
       await this.letters.write(now.tx, letterOf(reason), purchase);
-      purchase.refund!.creditNote = await this.ledger.number(now.tx, purchase.cinema, 'credit-note');
+      // What others gave a receipt for is theirs to take back.
+      if (purchase.receipt) purchase.refund!.creditNote = await this.ledger.number(now.tx, purchase.cinema, 'credit-note');
       return this.become(purchase, 'refunded', now.at, { by, detail: reason });
     });
   }

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, HttpCode, Inject, Param, Patch, Post } from '@nestjs/common';
-import { ApiResponse, getSchemaPath } from '@nestjs/swagger';
-import { Allow } from '#auth';
+import { ApiExcludeEndpoint, ApiResponse } from '@nestjs/swagger';
+import { Allow, Public } from '#auth';
 import { type InputError, invalidInput, Problem } from '#problem';
 import { type Answer, CommandController, commandService, Input, readInput, serve } from '#resource';
 import { AnswersWithin } from '#service';
@@ -46,7 +46,6 @@ function checkFixed(patch: unknown): void {
   if (named.length > 0) throw invalidInput(named.map((name) => ({ pointer: `/${name}`, detail })));
 }
 
-const PROBLEM = { 'application/problem+json': { schema: { $ref: getSchemaPath('Problem') } } };
 const OUTCOMES = {
   type: 'object' as const,
   properties: {
@@ -100,10 +99,8 @@ export class ScreeningCommandController extends CommandController(Screening, 'sc
 
   /** People may have bought seats: what became of a screening stays told. */
   @Delete(':id')
-  @ApiResponse({ status: 405, description: 'A screening is cancelled, never removed', content: PROBLEM })
-  @ApiResponse({ status: 400, description: 'If-Match is malformed', content: PROBLEM })
-  @ApiResponse({ status: 401, description: 'A valid access token is required', content: PROBLEM })
-  @ApiResponse({ status: 403, description: 'The caller has no role that may ask', content: PROBLEM })
+  @Public()
+  @ApiExcludeEndpoint()
   override remove(@Param('id') id: string): Promise<void> {
     const detail = `a screening is cancelled, never removed: POST /api/screenings/${id.slice(0, 100)}/cancel`;
     throw new Problem('method-not-allowed', 405, detail, {}, { Allow: 'GET, HEAD, PATCH' });

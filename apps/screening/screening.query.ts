@@ -4,13 +4,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Column, Entity, Index } from 'typeorm';
 import { Public } from '#auth';
-import { etagOf, isUnchanged, QueryController, queryService, serve, ViewRow } from '#resource';
+import { etagOf, isUnchanged, listShape, QueryController, queryService, serve, Shape, ViewRow } from '#resource';
 import type { LayoutRow } from '../auditorium/auditorium.events.js';
 import type { Price, Tax } from '../cinema/cinema.events.js';
 import { FORMATS } from './screening.rules.js';
 import type { Format, SalesPolicy, ScreeningEvents, ScreeningState } from './screening.events.js';
 import { SeatFeed, SeatNews } from './seats/feed.js';
-import { MAP_SCHEMA, STREAM_SCHEMA } from './seats/schema.js';
+import { MAP_SCHEMA, POLICY, PRICE, STREAM_SCHEMA, TAX } from './seats/schema.js';
 import { SeatMaps, SeatMapVersion, seatsLearnt } from './seats/seat-map.js';
 import { SeatsConfig } from './seats/seats-section.js';
 
@@ -36,7 +36,7 @@ export class ScreeningView extends ViewRow {
   @Column('varchar') auditoriumName: string;
   @Column('varchar') timeZone: string;
   @Column('varchar') currency: string;
-  @Column('jsonb') tax: Tax;
+  @Shape(TAX) @Column('jsonb') tax: Tax;
   @Column('timestamptz') startAt: string;
   @Column('timestamptz') endAt: string;
   @Column('varchar') language: string;
@@ -46,8 +46,8 @@ export class ScreeningView extends ViewRow {
   @Column('jsonb', { select: false }) layout: LayoutRow[];
   @Column('int') layoutVersion: number;
   @Column('int') capacity: number;
-  @Column('jsonb') prices: Price[];
-  @Column('jsonb') policy: SalesPolicy;
+  @Shape(listShape(PRICE)) @Column('jsonb') prices: Price[];
+  @Shape(POLICY) @Column('jsonb') policy: SalesPolicy;
   @Column() cancelled: boolean;
   @Column('timestamptz', { nullable: true }) cancelledAt?: string;
   @Column('varchar', { nullable: true }) cancelReason?: string;

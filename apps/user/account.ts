@@ -4,10 +4,10 @@ import { Column, Entity, Index } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { writeMail } from '#mail';
 import { Problem } from '#problem';
-import { type Answer, notFound, Row, Rows } from '#resource';
+import { type Answer, notFound, Row, Rows, Shape } from '#resource';
 import { Storage } from '#storage';
 import { Links } from './mail/link.js';
-import { checkPassword, Passwords, randomPassword } from './password/password.js';
+import { checkPassword, PASSWORD_LENGTH, Passwords, randomPassword } from './password/password.js';
 import { UserConfig } from './user-section.js';
 import type { Language, Role, UserState } from './user.events.js';
 
@@ -19,9 +19,9 @@ const ADMINISTRATOR = 'chain-admin';
 @Index('account_email', { synchronize: false }) // over an expression: it stands in the migration
 export class User extends Row implements UserState {
   static override readonly shown: readonly (keyof UserState)[] = [
-    ...(['email', 'name', 'language', 'roles', 'confirmed', 'disabled', 'erased', 'signedOutAt'] as const),
+    ...(['email', 'name', 'language', 'phone', 'roles', 'confirmed', 'disabled', 'erased', 'signedOutAt'] as const),
   ];
-  static override readonly personal: readonly (keyof UserState)[] = ['email', 'name', 'language'];
+  static override readonly personal: readonly (keyof UserState)[] = ['email', 'name', 'language', 'phone'];
 
   @Column('varchar', { nullable: true })
   email?: string;
@@ -37,6 +37,9 @@ export class User extends Row implements UserState {
   @IsOptional()
   @IsIn(LANGUAGES)
   language?: Language;
+
+  @Column('varchar', { nullable: true })
+  phone?: string;
 
   @Column('varchar', { array: true })
   roles: Role[];
@@ -65,7 +68,7 @@ export class Registration {
   @Matches(/^[\x21-\x7e]+$/, { message: 'email must be plain: write a domain with other letters in its xn-- form' })
   email: string;
 
-  /** 10 to 200 characters. */
+  @Shape({ minLength: PASSWORD_LENGTH[0], maxLength: PASSWORD_LENGTH[1] })
   @IsString()
   @Length(1, 1000)
   password: string;
@@ -160,7 +163,7 @@ export class Accounts {
   /** Leave nothing of the person: the row stays, so that what refers to it does. @throws Problem `last-administrator` (409) */
   async erase(user: User): Promise<Answer<User>> {
     if (user.erased) return answer(user);
-    const nothing = { email: null, name: null, language: null, roles: [], passwordHash: null, confirmed: false };
+    const nothing = { email: null, name: null, language: null, phone: null, roles: [], passwordHash: null, confirmed: false };
     const gone = { ...nothing, disabled: true, erased: true, signedOutAt: now() };
     return this.withoutLast(user, () =>
       this.storage.transaction(async (tx) => {

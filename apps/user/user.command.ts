@@ -4,15 +4,28 @@ import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsIn, IsOptional, IsS
 import { Allow, currentCaller, Public } from '#auth';
 import { Mail, MailConfig, mailParts } from '#mail';
 import { Problem } from '#problem';
-import { type Answer, CommandController, commandService, Input, notFound, serve } from '#resource';
+import {
+  AnswersOutcomes,
+  type Answer,
+  CommandController,
+  commandService,
+  Input,
+  notFound,
+  type Outcome,
+  Refuses,
+  serve,
+  Shape,
+} from '#resource';
+import { AnswersWithin } from '#service';
 import { Staff, staffLearnt } from '#staff';
 import { Accounts, present, Registration, User } from './account.js';
 import { AccountsController } from './account.internal.js';
+import { Arrivals, UserBatch } from './import/arrivals.js';
 import { Link, Links } from './mail/link.js';
 import { AccountLetters } from './mail/writer.js';
 import { Newcomers } from './password/newcomers.js';
 import { OwnPassword } from './password/own.js';
-import { Passwords } from './password/password.js';
+import { PASSWORD_LENGTH, Passwords } from './password/password.js';
 import { SignIn } from './sign-in.js';
 import { GrantedRole, Grants } from './staff/grants.js';
 import { UserConfig } from './user-section.js';
@@ -35,8 +48,7 @@ export class Roles {
 /** A new password, and the one it takes the place of. */
 export class PasswordChange {
   @IsString() @Length(1, 1000) current: string;
-  /** 10 to 200 characters. */
-  @IsString() @Length(1, 1000) password: string;
+  @Shape({ minLength: PASSWORD_LENGTH[0], maxLength: PASSWORD_LENGTH[1] }) @IsString() @Length(1, 1000) password: string;
 }
 
 /** The word of whoever asks for their own account to be erased. */
@@ -51,16 +63,28 @@ export class UserCommandController extends CommandController(User, 'user') {
   @Inject(OwnPassword) private readonly own: OwnPassword;
   @Inject(Newcomers) private readonly newcomers: Newcomers;
   @Inject(Staff) private readonly staff: Staff;
+  @Inject(Arrivals) private readonly arrivals: Arrivals;
 
   /** Become a customer. @throws Problem `user-exists` (409) when the e-mail has an account, whatever its case, `too-many-requests` (429) */
   @Post()
   @Public()
+  @Refuses(429)
   override async create(
     @Input(Registration) body: User & Registration,
     @Req() request?: Pick<FastifyRequest, 'headers'>,
   ): Promise<Answer<User>> {
     await this.newcomers.admit([request?.headers['x-forwarded-for']].flat().at(-1));
     return this.accounts.register(body);
+  }
+
+  /** Bring customers from elsewhere, each told what became of it: accounts without a password, which their owners set as forgotten. */
+  @Post('import')
+  @AnswersWithin(2800)
+  @HttpCode(200)
+  @AnswersOutcomes()
+  async import(@Input(UserBatch) batch: UserBatch): Promise<{ results: Outcome[] }> {
+    await this.staff.actsEverywhere();
+    return { results: await this.arrivals.bring(batch) };
   }
 
   @Patch(':id')
@@ -115,6 +139,7 @@ export class UserCommandController extends CommandController(User, 'user') {
   @Post(':id/password')
   @HttpCode(200)
   @Anyone()
+  @Refuses(429)
   async password(@Param('id') id: string, @Input(PasswordChange) { current, password }: PasswordChange): Promise<Answer<User>> {
     if (currentCaller().id !== id) throw notFound('user', id);
     const user = await this.find(id);
@@ -126,6 +151,7 @@ export class UserCommandController extends CommandController(User, 'user') {
   @Post(':id/erase')
   @HttpCode(200)
   @Anyone()
+  @Refuses(429)
   async erase(@Param('id') id: string, @Input(Erasure) { password }: Erasure): Promise<Answer<User>> {
     await this.mayChange(id);
     const user = await this.find(id);
@@ -151,7 +177,7 @@ export const UserCommand = commandService({
   learns: [staffLearnt],
   sections: [UserConfig, MailConfig],
   controllers: [AccountsController, Grants],
-  providers: [Accounts, Newcomers, OwnPassword, Passwords, SignIn, Links, Staff, ...mailParts(AccountLetters)],
+  providers: [Accounts, Arrivals, Newcomers, OwnPassword, Passwords, SignIn, Links, Staff, ...mailParts(AccountLetters)],
 });
 
 await serve(import.meta, UserCommand);

@@ -4,6 +4,8 @@ export interface UserState {
   email?: string;
   name?: string;
   language?: Language;
+  /** E.164; only of accounts that were brought from elsewhere: what the customer begins with, and changes there. */
+  phone?: string;
   roles: Role[];
   /** True once the e-mail address, or an administrator, has confirmed the account, or when it needed no confirmation. */
   confirmed: boolean;

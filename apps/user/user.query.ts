@@ -1,19 +1,25 @@
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
-import { ApiOperation, ApiResponse } from '@nestjs/swagger';
+import { ApiOperation, ApiParam, ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { Column, Entity, Index } from 'typeorm';
 import { Allow, currentCaller } from '#auth';
 import {
+  AnswersOne,
   type AuditEntry,
   type AuditEvents,
   isId,
+  listShape,
   notFound,
+  objectShape,
   type Projection,
   QueryController,
   queryService,
+  Refuses,
   serve,
+  Shape,
+  shapes,
   ViewRow,
 } from '#resource';
 import { Staff, staffLearnt } from '#staff';
@@ -30,12 +36,15 @@ export class UserView extends ViewRow {
   @Index('user_view_address') @Column('varchar', { nullable: true, select: false }) address?: string | null;
   @Column('varchar', { nullable: true }) name?: string | null;
   @Column('varchar', { nullable: true }) language?: Language | null;
+  @Column('varchar', { nullable: true }) phone?: string | null;
   @Column('varchar', { array: true }) roles: Role[];
   @Column() confirmed: boolean;
   @Column() disabled: boolean;
   @Column('boolean', { nullable: true }) erased?: boolean | null;
   @Column('timestamptz', { nullable: true }) signedOutAt?: string | null;
 }
+
+const STATE = { type: 'object', description: 'Columns with their values' };
 
 /** What staff did anywhere in the mesh. */
 @Entity('audit_view')
@@ -51,9 +60,15 @@ export class AuditView extends ViewRow implements AuditEntry {
   @Column('varchar') subject: string;
   @Column('varchar') subjectId: string;
   @Column('varchar') action: string;
-  @Column('jsonb', { nullable: true }) before?: Record<string, unknown>;
-  @Column('jsonb', { nullable: true }) after?: Record<string, unknown>;
+  @Shape(STATE) @Column('jsonb', { nullable: true }) before?: Record<string, unknown>;
+  @Shape(STATE) @Column('jsonb', { nullable: true }) after?: Record<string, unknown>;
 }
+
+const EXPORT = objectShape({
+  exportedAt: shapes.instant,
+  user: { type: 'object', description: 'The account' },
+  audit: listShape({ type: 'object', description: 'One record' }),
+});
 
 /** Records read at a time while they are exported. */
 const EXPORT_ROWS = 500;
@@ -78,6 +93,7 @@ export class UserQueryController extends QueryController(UserView, {
   @Get('me')
   @Allow('customer', 'cashier', 'usher', 'manager', 'chain-admin', 'operator')
   @ApiOperation({ operationId: 'userMe', summary: 'Get the user who is asking' })
+  @AnswersOne(UserView)
   me(@Headers() headers: IncomingHttpHeaders, @Res({ passthrough: true }) reply: FastifyReply) {
     return this.one(currentCaller().id, headers, reply);
   }
@@ -98,7 +114,9 @@ export class UserQueryController extends QueryController(UserView, {
   @Get(':id/export')
   @Allow('customer', 'cashier', 'usher', 'manager', 'chain-admin', 'operator')
   @ApiOperation({ operationId: 'userExport', summary: 'Download all that is kept of a user' })
-  @ApiResponse({ status: 200, description: '`user`, and the audit records about and by them' })
+  @ApiParam({ name: 'id', schema: shapes.id })
+  @ApiResponse({ status: 200, description: '`user`, and the audit records about and by them', schema: EXPORT })
+  @Refuses(404)
   async export(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
     await this.mayRead(id);
     const [user] = isId(id) ? await this.storage.db.manager.findBy(UserView, { id, removed: false }) : [];
@@ -162,8 +180,8 @@ export class AuditQueryController extends QueryController(AuditView, {
   }
 }
 
-const project = ({ email, name, language, roles, confirmed, disabled, erased, signedOutAt }: UserState) => ({
-  ...{ email, address: email?.toLowerCase(), name, language, roles, confirmed, disabled, erased, signedOutAt },
+const project = ({ email, name, language, phone, roles, confirmed, disabled, erased, signedOutAt }: UserState) => ({
+  ...{ email, address: email?.toLowerCase(), name, language, phone, roles, confirmed, disabled, erased, signedOutAt },
 });
 const record = ({ who, client, at, subject, subjectId, action, before, after, traceId, process }: AuditEntry) => ({
   ...{ who, client, at, subject, subjectId, action, before, after, traceId, process },

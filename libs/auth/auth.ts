@@ -8,7 +8,7 @@ import { accessOf, isAllowed, knowsCallers } from './access.js';
 import { insufficient, invalidToken, withoutToken } from './refusal.js';
 import { jwtStrategy, type TokenIssuer } from './token.js';
 
-export { type Access, accessOf, Allow, AllowClients, Guest, isAllowed, Public, type Role } from './access.js';
+export { type Access, accessOf, Allow, AllowClients, Guest, isAllowed, knowsCallers, Public, type Role } from './access.js';
 export { AuthConfig } from './auth-section.js';
 export { meshIssuer } from './issuer.js';
 export { type Keys, KeySet } from './keys.js';

@@ -24,6 +24,7 @@ import { context, remainingMs } from '#context';
 import { type InputError, Problem } from '#problem';
 import { Storage } from '#storage';
 import { ResourceConfig } from './config.js';
+import { type Quick, quickOf } from './body/quick.js';
 import { Idempotency } from './idempotency.js';
 import { readInput, readPatch } from './input.js';
 import { describeCommands } from './openapi/routes.js';
@@ -75,13 +76,19 @@ export class Answers implements NestInterceptor {
 }
 
 class InputPipe<T extends object> implements PipeTransform<unknown, Promise<T>> {
+  private quick?: Quick<T>;
+
   constructor(
     private readonly cls: Type<T>,
     private readonly isOptional: boolean,
   ) {}
 
-  transform(body: unknown): Promise<T> {
-    return readInput(this.cls, this.isOptional ? (body ?? {}) : body);
+  transform(given: unknown): Promise<T> {
+    const body = this.isOptional ? (given ?? {}) : given;
+    // With the first body: by then the class has all of its decorators.
+    this.quick ??= quickOf(this.cls) ?? (() => undefined);
+    const input = this.quick(body);
+    return input ? Promise.resolve(input) : readInput(this.cls, body);
   }
 }
 
@@ -108,6 +115,9 @@ export type Outcome =
   | { status: 'accepted' }
   | { status: 'refused'; errors: InputError[] };
 
+/** What is known of an input before it is stored: why it is refused, or whether it is there already. */
+export type Verdict = 'new' | 'existed' | InputError[];
+
 /** The wrong places of an input that was refused; anything else is thrown on. */
 function refused(error: unknown): InputError[] {
   if (error instanceof Problem && Array.isArray(error.extra.errors)) return error.extra.errors as InputError[];
@@ -123,7 +133,8 @@ function refused(error: unknown): InputError[] {
  * @source RFC 9110 §13 (preconditions), RFC 7396 (merge patch)
  */
 export function CommandController<T extends Row>(row: RowClass<T>, name: string) {
-  @UseInterceptors(Idempotency, Answers)
+  // A malformed If-Match is refused before an answer is given again.
+  @UseInterceptors(Answers, Idempotency)
   class Commands {
     @Inject(Storage) protected readonly storage: Storage;
     @Inject(ResourceConfig) private readonly patience: ResourceConfig;
@@ -176,24 +187,31 @@ export function CommandController<T extends Row>(row: RowClass<T>, name: string)
       }
     }
 
-    /** Create those of `bodies` that are right and new, all in one transaction, each with its event; the others are told why not. */
-    protected async createMany(bodies: readonly unknown[]): Promise<Outcome[]> {
+    /**
+     * Create those of `bodies` that are right and new, all in one transaction, each with its event; the others are told why not.
+     *
+     * @param judge  what the database must be asked about those that can be read, in their order: why one is refused, or that it is there
+     * @param isTrial  only say what would be refused
+     */
+    protected async createMany(
+      bodies: readonly unknown[],
+      { judge, isTrial = false }: { judge?: (inputs: T[]) => Promise<Verdict[]>; isTrial?: boolean } = {},
+    ): Promise<Outcome[]> {
       const read = await Promise.all(bodies.map((body) => readInput<T>(row, body).catch(refused)));
       const inputs = read.filter((input): input is Awaited<T> => !Array.isArray(input));
       for (const input of inputs) input.id = uuidv7();
-      const created = inputs.length ? await this.storage.transaction((tx) => this.rows.insertNew(tx, inputs)) : new Set<string>();
-      return read.map((input): Outcome => {
-        if (Array.isArray(input)) return { status: 'refused', errors: input };
-        return created.has(input.id) ? { status: 'created', id: input.id } : { status: 'existed' };
+      return this.storage.transaction(async (tx) => {
+        const verdicts = judge && inputs.length > 0 ? await judge(inputs) : inputs.map((): Verdict => 'new');
+        const isNew = inputs.filter((_, at) => verdicts[at] === 'new');
+        const created = isTrial || isNew.length === 0 ? new Set<string>() : await this.rows.insertNew(tx, isNew);
+        return read.map((input): Outcome => {
+          const verdict = Array.isArray(input) ? input : verdicts[inputs.indexOf(input)]!;
+          if (Array.isArray(verdict)) return { status: 'refused', errors: verdict };
+          if (isTrial) return { status: 'accepted' };
+          const { id } = input as T;
+          return created.has(id) ? { status: 'created', id } : { status: 'existed' };
+        });
       });
-    }
-
-    /** What `createMany` would refuse. */
-    protected checkMany(bodies: readonly unknown[]): Promise<Outcome[]> {
-      const accepted = (): Outcome => ({ status: 'accepted' });
-      const check = (body: unknown) =>
-        readInput<T>(row, body).then(accepted, (error: unknown): Outcome => ({ status: 'refused', errors: refused(error) }));
-      return Promise.all(bodies.map(check));
     }
   }
   return describeCommands(Commands, row, name);

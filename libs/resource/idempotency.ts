@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type CallHandler,
@@ -47,8 +47,12 @@ const KEEPS_ITSELF = 'idempotency-kept-by-itself';
  */
 export const KeepsOwnAnswers = () => SetMetadata(KEEPS_ITSELF, true);
 
+/** Whether a route refuses a POST without a key. */
+export const wantsIdempotencyKey = (handler: object): boolean =>
+  [REQUIRED, KEEPS_ITSELF].some((name) => Reflect.getMetadata(name, handler) === true);
+
 const KEY = /^[\x21-\x7e]{1,255}$/;
-const hash = (...parts: string[]) => createHash('sha256').update(JSON.stringify(parts)).digest();
+const hash = (...parts: string[]) => digest('sha256', JSON.stringify(parts), 'buffer');
 
 /** A request that may come again, as it is kept. */
 export interface Asked {
@@ -79,7 +83,7 @@ export class Idempotency implements NestInterceptor {
     if (request.method !== 'POST') return next.handle();
     const keepsItself = Reflect.getMetadata(KEEPS_ITSELF, execution.getHandler()) === true;
     if (key === undefined) {
-      if (!keepsItself && Reflect.getMetadata(REQUIRED, execution.getHandler()) !== true) return next.handle();
+      if (!wantsIdempotencyKey(execution.getHandler())) return next.handle();
       throw invalidHeader('Idempotency-Key', 'is required: make one up for each thing you want done once');
     }
     if (typeof key !== 'string' || !KEY.test(key))

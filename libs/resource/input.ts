@@ -25,7 +25,8 @@ export const isOptional = (rules: readonly Rule[]): boolean => rules.some(({ nam
 /** Whether `value` is a JSON object: neither a list nor null. */
 export const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const escaped = (name: string) => name.slice(0, 200).replaceAll('~', '~0').replaceAll('/', '~1');
+/** A member's name as a part of a pointer; of a long one its beginning. @source RFC 6901 §3 */
+export const escaped = (name: string): string => name.slice(0, 200).toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1');
 
 /** class-validator begins its sentences with the property's name, which the pointer already says. */
 const sentence = (message: string, property: string) =>
@@ -62,6 +63,17 @@ async function check<T extends object>(cls: Type<T>, known: Json, only?: Json): 
   return [input, inputErrors(only ? found.filter(({ property }) => Object.hasOwn(only, property)) : found)];
 }
 
+/** Without the members that are null: what may be left out may be said to be nothing, and is then left out. */
+function leaveOut(input: object): void {
+  for (const [name, value] of Object.entries(input)) {
+    if (value === null) delete (input as Record<string, unknown>)[name];
+    for (const each of [value].flat() as unknown[]) if (isMade(each)) leaveOut(each);
+  }
+}
+/** Whether it is of a class of ours, not just JSON. */
+const isMade = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && value.constructor !== Object && !Array.isArray(value);
+
 /**
  * `body` as a new `cls`: only properties with validators, all of them right. A generic controller loses the class, and with it
  * the framework's own validation.
@@ -77,7 +89,9 @@ export async function readInput<T extends object>(cls: Type<T>, body: unknown): 
     Object.fromEntries(names.filter((name) => fields.has(name)).map((name) => [name, body[name]])),
   );
   const all = [...names.filter((name) => !fields.has(name)).map(unknown), ...errors];
-  return all.length ? refuse(all) : input;
+  if (all.length) return refuse(all);
+  leaveOut(input);
+  return input;
 }
 
 /**

@@ -213,7 +213,8 @@ export function QueryController<V extends ViewRow>(view: Type<V>, { filter = [],
       });
     }
   }
-  return describeQueries(Queries, view, filters.values(), sortable, search);
+  const shows = rank && { [rank.shows]: { type: 'integer', description: `With ${ranks.join(' or ')}: the rank` } };
+  return describeQueries(Queries, view, filters.values(), { sorts: sortable, search, shows });
 }
 
 /** @throws Problem `invalid-input` (400) when it is no version */

@@ -1,5 +1,5 @@
 import { Type } from 'class-transformer';
-import { IsArray, IsInt, IsOptional, IsString, Min, ValidateNested } from 'class-validator';
+import { IsArray, IsInt, IsOptional, IsString, Matches, Min, ValidateNested } from 'class-validator';
 import fc from 'fast-check';
 import { Column, Entity } from 'typeorm';
 import { Problem } from '#problem';
@@ -7,7 +7,7 @@ import { fingerprint, fromCursor, toCursor } from './list/cursor.js';
 import { mergePatch, readInput, readPatch } from './input.js';
 import { filtersOf, filterSql, readParameters } from './list/list.js';
 import { inputSchema } from './openapi/schema.js';
-import { CommandController, commandService, Row } from './resource.js';
+import { CommandController, commandService, listShape, Row, Shape, shapes } from './resource.js';
 import { entityTags, isUnchanged } from './row.js';
 
 class Area {
@@ -124,7 +124,30 @@ describe('input', () => {
     expect(inputSchema(Hall)).toMatchObject({
       additionalProperties: false,
       required: ['name'],
-      properties: { name: { type: 'string' }, best: area, areas: { type: 'array', items: area } },
+      properties: { name: { type: 'string' }, best: { anyOf: [area, { type: 'null' }] }, areas: { type: 'array', items: area } },
+    });
+    const { properties } = inputSchema(Hall, true) as { properties: object };
+    expect(properties).toMatchObject({ name: { type: 'string' }, areas: { anyOf: [{ items: area }, { type: 'null' }] } });
+  });
+
+  it('that may be left out may be null, and is then left out, however deep', async () => {
+    class Party {
+      @IsOptional() @IsString() host?: string;
+      @IsArray() @ValidateNested({ each: true }) @Type(() => Party) parties: Party[] = [];
+    }
+    const read = await readInput(Party, { host: null, parties: [{ host: null, parties: [] }, { host: 'Ana' }] });
+    expect(JSON.stringify(read)).toBe('{"parties":[{"parties":[]},{"parties":[],"host":"Ana"}]}');
+    expect(await errors(() => readInput(Hall, { name: null }))).toMatchObject([{ pointer: '/name' }]);
+  });
+
+  it('says of a JSON column what it was told, and writes patterns that everybody reads', () => {
+    class Sign {
+      @Shape(listShape(shapes.text)) @IsArray() lines: unknown[];
+      @Matches(/^[^\p{Cc}<>]+$/u) text: string;
+    }
+    expect(inputSchema(Sign).properties).toMatchObject({
+      lines: { type: 'array', items: { type: 'string' } },
+      text: { pattern: '^[^\\x00-\\x1f\\x7f-\\x9f<>]+$' },
     });
   });
 });
@@ -193,8 +216,21 @@ describe('a list', () => {
     );
   });
 
+  it.each([
+    ['date', '0000-01-01', false],
+    ['date', '0001-01-01', true],
+    ['instant', '2026-02-31T00:00:00Z', false],
+    ['instant', '0000-01-01T00:00:00Z', false],
+    ['instant', '2026-02-01T00:00:00-16:30', false],
+    ['instant', '2026-02-01T00:00:00+15:59', true],
+  ] as const)('knows no %s that the database does not: %s', async (kind, text, isKnown) => {
+    const filter = filtersOf(new Map([['n', { ...column, kind }]]), { n: 'n' }).get('n')!;
+    if (isKnown) expect(filterSql(filter, text, () => '$1')).toContain('$1');
+    else expect((await problem(() => filterSql(filter, text, () => '$1'))).status).toBe(400);
+  });
+
   it('names a parameter that is unknown or given twice', async () => {
-    expect(await errors(() => readParameters({ x: '1' }, ['n']))).toMatchObject([{ pointer: '/x' }]);
+    expect(await errors(() => readParameters({ 'x/~': '1' }, ['n']))).toMatchObject([{ pointer: '/x~1~0' }]);
     expect(await errors(() => readParameters({ n: ['1', '2'] }, ['n']))).toMatchObject([
       { pointer: '/n', detail: 'must be given once' },
     ]);

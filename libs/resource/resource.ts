@@ -12,7 +12,7 @@ import { type Projection, projector } from './projection.js';
 import type { Row, RowClass, ViewRow } from './row.js';
 
 export { type AuditEntry, type AuditEvents, isStaff } from './audit.js';
-export { CommandController, Input, type Outcome } from './command.js';
+export { CommandController, Input, type Outcome, type Verdict } from './command.js';
 export { ResourceConfig } from './config.js';
 export {
   type Asked,
@@ -27,7 +27,9 @@ export { readInput, readPatch } from './input.js';
 export { invalidQuery } from './list/cursor.js';
 export { readParameters } from './list/list.js';
 export { type ListOptions, type Page, QueryController, type Ranking } from './query.js';
-export { Refuses } from './openapi/routes.js';
+export { AnswersOne, AnswersOutcomes, Refuses } from './openapi/routes.js';
+export { answerSchema, type Schema } from './openapi/schema.js';
+export { listShape, objectShape, Shape, ShapeEach, shapes, textShape } from './openapi/shapes.js';
 export type { Projection } from './projection.js';
 export { etagOf, isId, isUnchanged, notFound, Row, ViewRow } from './row.js';
 export { type Answer, Rows } from './rows.js';

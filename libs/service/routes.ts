@@ -1,8 +1,8 @@
 import { type INestApplication, RequestMethod, SetMetadata } from '@nestjs/common';
 import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
 import { ModulesContainer } from '@nestjs/core';
-import type { OpenAPIObject } from '@nestjs/swagger';
-import { type Access, accessOf } from '#auth';
+import { getSchemaPath, type OpenAPIObject } from '@nestjs/swagger';
+import { type Access, accessOf, knowsCallers } from '#auth';
 
 /** The tag by which a process says that it tells at `/access` who may call what. */
 export const ACCESS_TAG = 'mesh-access';
@@ -19,12 +19,19 @@ export interface RouteAccess {
   access: Access;
   /** How long a caller waits for the head of its answer, ms, when that is longer than usual. */
   timeoutMs?: number;
+  /** True when everyone is let in, and who brings a token is known. */
+  isForGuests?: boolean;
+  /** True when all that it does is to say why there is no such thing. */
+  isRefused?: boolean;
 }
 
 const ANSWERS_WITHIN = 'answers-within';
 
 /** Callers wait so long for the head of this route's answer, ms, in place of their breaker's time-out. */
 export const AnswersWithin = (timeoutMs: number) => SetMetadata(ANSWERS_WITHIN, timeoutMs);
+
+// Where the package keeps what its decorator says; it does not export the name.
+const EXCLUDED = 'swagger/apiExcludeEndpoint';
 
 const meta = (key: string, target: object): unknown => Reflect.getMetadata(key, target);
 const pathsOf = (target: object): string[] => [meta(PATH_METADATA, target) ?? ''].flat().map(String);
@@ -52,19 +59,33 @@ export function routesOf(app: INestApplication): RouteAccess[] {
           path: clean(`${prefix}/${path}`),
           access: accessOf(controller, handler),
           timeoutMs: meta(ANSWERS_WITHIN, handler) as number | undefined,
+          isForGuests: knowsCallers(controller, handler) || undefined,
+          isRefused: meta(EXCLUDED, handler) !== undefined || undefined,
         })),
       ),
     );
   });
 }
 
+const REFUSALS: Readonly<Record<number, string>> = {
+  401: 'A valid access token is required',
+  403: 'The caller has no role that may do this',
+};
+const refusal = (status: number) => ({
+  description: REFUSALS[status]!,
+  content: { 'application/problem+json': { schema: { $ref: getSchemaPath('Problem') } } },
+});
+
 /** Say in an OpenAPI document who may call what: `security` in its own terms, `x-access` in ours. */
 export function describeAccess(document: OpenAPIObject, routes: readonly RouteAccess[]): void {
-  for (const { method, path, access } of routes) {
+  const isTold = document.components?.schemas?.Problem !== undefined;
+  for (const { method, path, access, isForGuests } of routes) {
     const item = document.paths[path.replace(/:(\w+)/g, '{$1}')];
     const operation = item?.[method.toLowerCase() as 'get'];
     if (!operation) continue;
-    operation.security = access === 'public' ? [] : [{ token: [] }];
+    operation.security = access === 'public' ? (isForGuests ? [{}, { token: [] }] : []) : [{ token: [] }];
     Object.assign(operation, { 'x-access': access });
+    const refused = access === 'public' ? (isForGuests ? [401] : []) : [401, 403];
+    for (const status of isTold ? refused : []) operation.responses[status] ??= refusal(status);
   }
 }

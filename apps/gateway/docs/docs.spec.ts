@@ -46,6 +46,18 @@ describe('the merged document', () => {
     expect(Object.keys(components.schemas!)).toEqual(['Movie']);
   });
 
+  it('says of every route what the gateway may answer in its place', () => {
+    const { paths } = merge({
+      'movie-query': document({ '/api/movies': { get: operation('list', 'Movie') } }, { Movie: {}, Problem: { type: 'object' } }),
+    });
+    const { responses } = paths['/api/movies']!.get as { responses: Record<string, object> };
+    expect(Object.keys(responses)).toEqual(['200', '400', '401', '502', '503', '504']);
+    expect(responses).toMatchObject({
+      401: { headers: { 'WWW-Authenticate': { required: true } } },
+      503: { headers: { 'Retry-After': {} }, content: { 'application/problem+json': {} } },
+    });
+  });
+
   it('names apart what has one name and two meanings, and its references with it', () => {
     const { paths, components } = merge({
       'film-query': document({ '/api/films': { get: operation('list', 'Page') } }, { Page: { type: 'object' } }),

@@ -39,6 +39,38 @@ function rewritten(value: Json, refs: ReadonlyMap<string, string>): Json {
   return typeof copy.type === 'string' ? { ...copy, type: [copy.type, 'null'] } : { anyOf: [copy, { type: 'null' }] };
 }
 
+const PROBLEM = '#/components/schemas/Problem';
+/** What any request may be answered on its way, whatever service it is for. */
+const ANYWHERE: Readonly<Record<string, string>> = {
+  400: 'The request is malformed',
+  401: 'The access token that was sent is not good',
+  502: 'A service went away before it answered',
+  503: 'Unavailable for now',
+  504: 'A service did not answer in time',
+};
+const header = (description: string, isRequired = false) => ({
+  ...{ description, schema: { type: 'string' } },
+  ...(isRequired ? { required: true } : {}),
+});
+const RETRY_AFTER = { 'Retry-After': header('When to ask again, seconds') };
+const HEADERS: Readonly<Record<string, JsonObject>> = {
+  401: { 'WWW-Authenticate': header('How to ask', true) },
+  405: { Allow: header('What is offered instead', true) },
+  429: RETRY_AFTER,
+  503: RETRY_AFTER,
+};
+
+/** Add to an operation what the gateway may answer in place of its service, and the headers that a status always has. */
+function complete(operation: JsonObject): void {
+  const responses = (operation.responses ??= {}) as Record<string, JsonObject>;
+  for (const [status, description] of Object.entries(ANYWHERE))
+    responses[status] ??= { description, content: { 'application/problem+json': { schema: { $ref: PROBLEM } } } };
+  for (const [status, headers] of Object.entries(HEADERS)) {
+    const response = responses[status];
+    if (response) response.headers = { ...headers, ...(response.headers as JsonObject | undefined) };
+  }
+}
+
 /** `movie-command` → `MovieCommand`. */
 const pascal = (service: string) => service.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
@@ -54,7 +86,10 @@ class Merger {
     for (const [path, item] of Object.entries(document.paths ?? {})) {
       if (!isUnder(path, prefixes)) continue;
       const operations = rewritten(item, refs) as JsonObject;
-      for (const operation of Object.values(operations)) if (isObject(operation)) this.nameApart(service, operation);
+      for (const operation of Object.values(operations).filter(isObject)) {
+        this.nameApart(service, operation);
+        if (this.components.schemas?.Problem) complete(operation);
+      }
       this.paths[path] = { ...this.paths[path], ...operations };
     }
     for (const tag of document.tags ?? []) if (!this.tags.has(tag.name)) this.tags.set(tag.name, tag);

@@ -5,8 +5,9 @@ import { type Answer, failed, type Seller, type Wish } from './seller.js';
 
 type Db = Awaited<ReturnType<typeof openClient>>;
 
-/** The statement by which purchase-command takes seats. */
-const HOLD = { name: 'drill-hold', text: 'SELECT n, outcome, said FROM purchase_hold($1)' };
+/** The statements by which purchase-command takes seats, of one buyer and of several. */
+const ONE = { name: 'drill-hold-one', text: 'SELECT n, outcome, said FROM purchase_hold_one($1)' };
+const ALL = { name: 'drill-hold', text: 'SELECT n, outcome, said FROM purchase_hold($1)' };
 
 interface Row {
   n: number;
@@ -39,29 +40,15 @@ const SHOW = {
 };
 const TAX = { name: 'IGV', basisPoints: 1800 };
 
-const requestOf = ({ id, wish: { screening, seats } }: Waiting, n: number, holdSeconds: number) => ({
-  ...{
-    n,
-    id,
-    event: uuid(),
-    screening,
-    screeningVersion: 1,
-    seats,
-    holdSeconds,
-    overAt: '2100-01-01T02:00:00.000Z',
-    keptSeconds: 0,
-  },
-  email: `${id}@drill.example`,
-  body: {
-    ...{ chain: screening, cinema: screening, screening, state: 'held', tax: TAX, currency: 'PEN' },
-    lines: seats.map((seat) => ({ seat, ...PRICE })),
-    ...{
-      totalMinor: seats.length * PRICE.amountMinor,
-      taxMinor: seats.length * PRICE.taxMinor,
-      show: { movie: screening, ...SHOW },
-    },
-  },
-});
+function requestOf({ id, wish: { screening, seats } }: Waiting, n: number, holdSeconds: number) {
+  const money = { totalMinor: seats.length * PRICE.amountMinor, taxMinor: seats.length * PRICE.taxMinor, currency: 'PEN' };
+  const body = { chain: screening, cinema: screening, screening, state: 'held', ...money };
+  return {
+    ...{ n, id, event: uuid(), screeningVersion: 1, seats, holdSeconds, overAt: '2100-01-01T02:00:00.000Z', keptSeconds: 0 },
+    ...{ ...body, body, email: `${id}@drill.example`, lines: seats.map((seat) => ({ seat, ...PRICE })) },
+    ...{ tax: TAX, show: { movie: screening, ...SHOW } },
+  };
+}
 
 /** Takes seats in the database as purchase-command does, for one buyer at a time or jointly for those that wait. */
 export class ClaimSeller implements Seller {
@@ -111,7 +98,11 @@ export class ClaimSeller implements Seller {
   private async call(db: Db, together: readonly Waiting[]) {
     try {
       const requests = together.map((each, n) => requestOf(each, n, this.options.holdSeconds));
-      const { rows } = await db.query({ ...HOLD, values: [JSON.stringify(requests)] });
+      const asked =
+        requests.length === 1
+          ? { ...ONE, values: [JSON.stringify(requests[0])] }
+          : { ...ALL, values: [JSON.stringify(requests)] };
+      const { rows } = await db.query(asked);
       const found = new Map((rows as Row[]).map((row) => [row.n, row]));
       for (const [n, { id, answer }] of together.entries()) answer(answerOf(id, found.get(n)));
     } catch (error) {

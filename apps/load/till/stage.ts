@@ -14,8 +14,8 @@ const SEATS_OF_ROW = 20;
 export const SEATS: readonly string[] = [...ROWS].flatMap((row) =>
   Array.from({ length: SEATS_OF_ROW }, (_, at) => `${row}${at + 1}`),
 );
-/** One that none of them has. */
-export const NO_SEAT = 'Z99';
+/** None that any hall has, by its very form: it is refused before the database is asked. */
+export const NO_SEAT = 'Z';
 
 const DAY_MS = 86_400_000;
 const CHAIN = uuid();

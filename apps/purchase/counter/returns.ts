@@ -77,8 +77,10 @@ export class Returns {
     await this.ledger.exchange(tx, old, next);
     await this.sales.giveBack(old, now, changeMinor, 'exchange');
     await this.letters.write(tx, 'tickets', next);
-    next.receipt = await this.ledger.number(tx, next.cinema, 'receipt');
-    old.refund!.creditNote = await this.ledger.number(tx, old.cinema, 'credit-note');
+    if (old.receipt) {
+      next.receipt = await this.ledger.number(tx, next.cinema, 'receipt');
+      old.refund!.creditNote = await this.ledger.number(tx, old.cinema, 'credit-note');
+    }
     old.exchangedFor = next.id;
     await this.sales.become(old, 'exchanged', at, { by });
     return this.sales.become(next, 'paid', at, { by });

@@ -1,7 +1,7 @@
+import { randomUUIDv7 } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { v7 as uuidv7 } from 'uuid';
 import { context, remainingMs } from '#context';
 import { invalidInput, Problem } from '#problem';
 import { type Asked, inFlight, keyReused, ResourceConfig } from '#resource';
@@ -45,7 +45,8 @@ export interface Held {
 /** The purchase as it will be, and what is asked for it. */
 export interface Draft {
   request: HoldRequest;
-  body: object;
+  /** What a guest is told, if it is a new key. */
+  accessKey?: string;
 }
 
 type Way = (request: HoldRequest) => Promise<HoldOutcome>;
@@ -69,48 +70,63 @@ export class Holds {
    * @throws Problem of the choice (400, 409), `seat-taken`, `too-many-held`, `idempotency-in-flight` (409), `idempotency-key-reused` (422),
    *   `too-busy` (503)
    */
-  async take(choice: Choice, buyer: Buyer, asked: Asked): Promise<Held> {
-    try {
-      return await this.hold(choice, buyer, (request) => this.till.hold(request), asked);
-    } catch (error) {
-      return this.repeated(error, buyer, asked);
-    }
+  take(choice: Choice, buyer: Buyer, asked: Asked): Promise<Held> {
+    return this.hold(choice, buyer, (request) => this.till.hold(request), asked);
   }
 
   /** The same as a part of `tx`. @param asked  when the answer is to be kept with it */
-  async takeIn(tx: EntityManager, choice: Choice, buyer: Buyer, asked?: Asked): Promise<Held> {
-    try {
-      return await this.hold(choice, buyer, (request) => holdIn(tx, request), asked);
-    } catch (error) {
-      return this.repeated(error, buyer, asked);
-    }
+  takeIn(tx: EntityManager, choice: Choice, buyer: Buyer, asked?: Asked): Promise<Held> {
+    return this.hold(choice, buyer, (request) => holdIn(tx, request), asked);
+  }
+
+  /**
+   * Take seats as a part of `tx` at prices that are no choice of the buyer.
+   *
+   * @throws Problem `seat-taken`, `stale` (409) when the screening is no longer that one
+   */
+  async takeLines(tx: EntityManager, onSale: OnSale, lines: Line[], buyer: Buyer): Promise<Held> {
+    const draft = this.draft(onSale, lines, buyer);
+    return this.held(draft, await holdIn(tx, draft.request), buyer);
   }
 
   private async hold(choice: Choice, buyer: Buyer, way: Way, asked?: Asked): Promise<Held> {
-    const count = countOf(choice);
     const until = performance.now() + Math.min(this.resource.idempotencyWaitMs, remainingMs());
     for (let tries = 1; ; tries++) {
-      const onSale = await this.onSale(choice, count);
-      const draft = this.draft(onSale, await this.lines(choice, onSale, buyer), buyer, asked);
+      let draft: Draft;
+      try {
+        draft = await this.prepare(choice, buyer, asked);
+      } catch (error) {
+        return this.repeated(error, buyer, asked);
+      }
+      // From here on it is the database that refuses, and it has looked for an earlier answer first.
       const result = await way(draft.request);
       const isLast = tries >= this.config.bestTries;
       if (result.outcome === 'in-flight' && performance.now() < until) await sleep(this.resource.idempotencyPollMs);
-      else if (result.outcome === 'stale' && !isLast) this.programme.forget(onSale.id);
+      else if (result.outcome === 'stale' && !isLast) this.programme.forget(choice.screening);
       else if (result.outcome !== 'taken' || isLast || (choice.seats && result.said)) return this.held(draft, result, buyer);
     }
+  }
+
+  private async prepare(choice: Choice, buyer: Buyer, asked?: Asked): Promise<Draft> {
+    const onSale = await this.onSale(choice, countOf(choice));
+    return this.draft(onSale, await this.lines(choice, onSale, buyer), buyer, asked);
   }
 
   /** @throws Problem `invalid-input` (400), `screening-cancelled`, `screening-over`, `too-many-seats` (409) */
   private async onSale({ screening: id }: Choice, count: number): Promise<OnSale> {
     const onSale = await this.programme.find(id);
     if (!onSale) throw invalidInput([{ pointer: '/screening', detail: 'there is no such screening' }]);
-    const { startAt, cancelledAt, policy } = onSale.screening;
+    this.checkOnSale(onSale);
+    const most = onSale.screening.policy.seatsPerPurchase;
+    if (count > most) throw new Problem('too-many-seats', 409, `one purchase has at most ${most} seats`, { most });
+    return onSale;
+  }
+
+  /** @throws Problem `screening-cancelled`, `screening-over` (409) */
+  checkOnSale({ screening: { startAt, cancelledAt } }: OnSale): void {
     if (cancelledAt !== undefined) throw new Problem('screening-cancelled', 409, 'this screening does not take place');
     if (!isOnSale({ nowMs: Date.now(), startAt }, this.config.saleAfterStartMinutes))
       throw new Problem('screening-over', 409, 'no more seats are sold for this screening', { startAt });
-    const most = policy.seatsPerPurchase;
-    if (count > most) throw new Problem('too-many-seats', 409, `one purchase has at most ${most} seats`, { most });
-    return onSale;
   }
 
   private async lines({ seats, best: wish }: Choice, onSale: OnSale, { isStaff }: Buyer): Promise<Line[]> {
@@ -119,35 +135,45 @@ export class Holds {
   }
 
   private draft({ id: screening, version, screening: state }: OnSale, lines: Line[], buyer: Buyer, asked?: Asked): Draft {
-    const id = uuidv7();
+    const id = randomUUIDv7();
     const { chain, cinema, tax, currency, policy, movie, title, cinemaName, city, auditoriumName } = state;
     const { startAt, endAt, timeZone, format, language } = state;
     const show = { movie, title, cinemaName, city, auditoriumName, startAt, endAt, timeZone, format, language };
     const { customer, soldBy, email, by, isUncounted = false } = buyer;
     const whose = { ...(customer === undefined ? {} : { customer }), ...(soldBy === undefined ? {} : { soldBy }) };
-    const body = { chain, cinema, screening, ...whose, state: 'held', lines, ...totalsOf(lines), tax, currency, show };
+    const body = { chain, cinema, screening, ...whose, state: 'held', ...totalsOf(lines), currency, lines, tax, show };
+    const accessKey = buyer.isGuest && buyer.accessKeyHash === undefined ? this.keys.of(id) : undefined;
     const kept = asked && {
       lock: asked.scope.readBigInt64BE().toString(),
       scope: `\\x${asked.scope.toString('hex')}`,
       request: `\\x${asked.request.toString('hex')}`,
     };
     const request: HoldRequest = {
-      ...{ id, event: uuidv7(), screening, screeningVersion: version, seats: lines.map(({ seat }) => seat), body, email, by },
+      ...{
+        id,
+        event: randomUUIDv7(),
+        screening,
+        screeningVersion: version,
+        seats: lines.map(({ seat }) => seat),
+        body,
+        email,
+        by,
+      },
       ...{ overAt: endAt, holdSeconds: policy.holdSeconds, ...kept, keptSeconds: this.resource.idempotencyTtlSeconds },
       ...(isUncounted ? {} : { holder: customer ?? email?.toLowerCase(), mostHeld: policy.seatsHeldAtOnce }),
-      accessKeyHash: buyer.isGuest ? (buyer.accessKeyHash ?? this.keys.hash(this.keys.of(id))) : undefined,
+      accessKeyHash: accessKey === undefined ? (buyer.isGuest ? buyer.accessKeyHash : undefined) : this.keys.hash(accessKey),
       trace: context()?.traceId,
     };
-    return { request, body };
+    return { request, accessKey };
   }
 
-  private held({ request, body }: Draft, result: HoldOutcome, buyer: Buyer): Held {
+  private held({ request, accessKey }: Draft, result: HoldOutcome, buyer: Buyer): Held {
     switch (result.outcome) {
       case 'held': {
         const { at, heldUntilAt } = result.said;
         const step = { at, what: 'held' as const, ...(request.by === undefined ? {} : { by: request.by }) };
-        const answer = { id: request.id, version: 1, heldUntilAt, history: [step], ...body } as PurchaseAnswer;
-        return { answer: this.withKey(answer, buyer), isRepeated: false };
+        const answer = { id: request.id, version: 1, heldUntilAt, history: [step], ...request.body } as unknown as PurchaseAnswer;
+        return { answer: accessKey === undefined ? answer : { ...answer, accessKey }, isRepeated: false };
       }
       case 'kept':
         return { answer: this.withKey(result.said.body as unknown as PurchaseAnswer, buyer), isRepeated: true };

@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, hash, timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { environment } from '#config';
 
@@ -8,7 +8,7 @@ const KEY_BYTES = 16;
 /** What lets a guest see and pay a purchase: derived from its id, so that it can be told again and stands nowhere. */
 @Injectable()
 export class AccessKeys {
-  private readonly secret = environment().secret('PURCHASE_KEY') ?? '';
+  private readonly secret = createSecretKey(environment().secret('PURCHASE_KEY') ?? '', 'utf8');
 
   /** 128 bits, base64url. @param purchase  its id */
   of(purchase: string): string {
@@ -17,7 +17,7 @@ export class AccessKeys {
 
   /** What is stored of a key: its SHA-256, base64url. */
   hash(key: string): string {
-    return createHash('sha256').update(key).digest('base64url');
+    return hash('sha256', key, 'base64url');
   }
 
   /** Whether `key` is the one of that hash; how long it takes does not tell how much of it is right. */

@@ -16,8 +16,8 @@ export interface HoldRequest {
   /** So many the holder may have unpaid. */
   mostHeld?: number;
   holdSeconds: number;
-  /** The purchase as others are told of it, without the times. */
-  body: object;
+  /** The purchase as others are told of it, without the times; what is stored of it has the lines, tax and show last. */
+  body: { lines: unknown; tax: unknown; show: unknown; [field: string]: unknown };
   accessKeyHash?: string;
   email?: string;
   /** When the show is over, UTC, ISO 8601. */
@@ -49,8 +49,18 @@ export type HoldOutcome =
 
 type Row = HoldOutcome & { n: number };
 
-const SQL = 'SELECT n, outcome, said FROM purchase_hold($1)';
-const asJson = (requests: readonly HoldRequest[]) => JSON.stringify(requests.map((request, n) => ({ n, ...request })));
+const ALL = 'SELECT n, outcome, said FROM purchase_hold($1)';
+const ONE = 'SELECT n, outcome, said FROM purchase_hold_one($1)';
+
+/** Flat, with what is stored as JSON beside the rest: it is read once there. */
+function wish(request: HoldRequest, n: number) {
+  const { lines, tax, show, ...body } = request.body;
+  return { n, ...body, ...request, body, lines, tax, show };
+}
+
+/** The statement for so many, and its parameter. */
+const asked = (requests: readonly HoldRequest[]): [string, [string]] =>
+  requests.length === 1 ? [ONE, [JSON.stringify(wish(requests[0]!, 0))]] : [ALL, [JSON.stringify(requests.map(wish))]];
 
 function inOrder(requests: readonly HoldRequest[], rows: readonly Row[]): HoldOutcome[] {
   const found = new Map(rows.map((row) => [row.n, row]));
@@ -64,12 +74,12 @@ function inOrder(requests: readonly HoldRequest[], rows: readonly Row[]): HoldOu
  * @throws Problem `storage-unavailable`, `storage-slow` (503)
  */
 export async function holdAll(storage: Storage, requests: readonly HoldRequest[]): Promise<HoldOutcome[]> {
-  return inOrder(requests, await storage.statement<Row>(SQL, [asJson(requests)], markEmitted));
+  return inOrder(requests, await storage.statement<Row>(...asked(requests), markEmitted));
 }
 
 /** The same for one, as a part of the transaction `tx`. */
 export async function holdIn(tx: EntityManager, request: HoldRequest): Promise<HoldOutcome> {
-  const rows = await tx.query<Row[]>(SQL, [asJson([request])]);
+  const rows = await tx.query<Row[]>(...asked([request]));
   markEmitted(tx);
   return inOrder([request], rows)[0]!;
 }

@@ -7,10 +7,10 @@ import type { Purchase } from '../purchase.row.js';
 export type PostingKind = 'sale' | 'refund' | 'refund-done' | 'late-approval' | 'exchange';
 
 /**
- * Whose it is: `provider` and `cash` are where the money lies, `refunds` is owed to buyers until they have it, `sales` is earned and
+ * Whose it is: `provider`, `cash` and `elsewhere`, with who sold our seats, are where the money lies, `refunds` is owed to buyers until they have it, `sales` is earned and
  * `tax` owed to the state.
  */
-export type Account = 'provider' | 'cash' | 'sales' | 'tax' | 'refunds';
+export type Account = 'provider' | 'cash' | 'elsewhere' | 'sales' | 'tax' | 'refunds';
 
 /** One side of a posting; those of one posting add up to zero, which the database checks when they are committed. */
 @Entity('ledger_entry')
@@ -45,7 +45,8 @@ interface Side {
 }
 
 /** Where the money of a purchase lies. */
-const moneyOf = ({ payment }: Pick<Purchase, 'payment'>): Account => (payment?.provider === 'cash' ? 'cash' : 'provider');
+const moneyOf = ({ payment }: Pick<Purchase, 'payment'>): Account =>
+  payment?.provider === 'cash' || payment?.provider === 'elsewhere' ? payment.provider : 'provider';
 
 /** What a sale earns and owes, `1` when it is made and `-1` when it is taken back. */
 const earned = (of: Sold, sign: 1 | -1): Side[] => [

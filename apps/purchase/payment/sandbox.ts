@@ -87,7 +87,7 @@ export class Sandbox extends PaymentProvider {
     const { webhookSeconds } = this.config;
     // Signed, so it is the provider's; but somebody may have kept it.
     if (Math.abs(Date.now() / 1000 - Number(t)) > webhookSeconds)
-      throw new Problem('webhook-stale', 401, `it was signed more than ${webhookSeconds} s ago: send it signed anew`);
+      throw new Problem('webhook-stale', 401, `it was signed more than ${webhookSeconds} s ago: send it signed anew`, {}, SIGN);
     return noticeOf(JSON.parse(bytes.toString()) as { id?: unknown; type?: unknown; data?: Partial<Body> });
   }
 
@@ -123,7 +123,9 @@ function wordOf({ id, state, redirectUrl, reason }: Body): Word {
 
 const refundOf = ({ id, state }: Body): RefundWord => ({ id, state: state === 'done' ? 'done' : 'pending' });
 
-const forged = (detail: string) => new Problem('webhook-forged', 401, detail);
+// Who answers 401 says how to ask, and this is no bearer's token.
+const SIGN = { 'WWW-Authenticate': 'Payment-Signature' };
+const forged = (detail: string) => new Problem('webhook-forged', 401, detail, {}, SIGN);
 
 function noticeOf({ id, type, data }: { id?: unknown; type?: unknown; data?: Partial<Body> }): Notice {
   if (typeof id !== 'string' || typeof type !== 'string') throw new Problem('bad-request', 400, 'an event has an id and a type');

@@ -32,7 +32,7 @@ export class Receipt {
 /** Which day to compare. */
 export class ReconcileRequest {
   /** A day of the provider's, UTC. */
-  @Matches(/^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/, { message: 'day must be a day such as 2026-03-28' }) day: string;
+  @Matches(/^2\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/, { message: 'day must be a day such as 2026-03-28' }) day: string;
 }
 
 const problem = (status: number, description: string) =>

@@ -17,10 +17,11 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { Column, type ColumnOptions, Entity, Exclusion } from 'typeorm';
-import { Row } from '#resource';
+import { listShape, Row, Shape, ShapeEach } from '#resource';
 import type { LayoutRow } from '../../auditorium/auditorium.events.js';
 import type { Area, Category, Price, Tax } from '../../cinema/cinema.events.js';
 import type { Format, SalesPolicy, ScreeningState } from '../screening.events.js';
+import { POLICY, ROW, TAX } from '../seats/schema.js';
 import { AREAS, CATEGORIES, FORMATS, hasAdultPrice, repeatedAt } from '../screening.rules.js';
 
 /** As events and answers say it: the driver would make a date of it. */
@@ -84,7 +85,7 @@ export class Screening extends Row implements ScreeningState {
   @Column('varchar') auditoriumName: string;
   @Column('varchar') timeZone: string;
   @Column('varchar') currency: string;
-  @Column('jsonb') tax: Tax;
+  @Shape(TAX) @Column('jsonb') tax: Tax;
   @Column(INSTANT) startAt: string;
   @Column(INSTANT) endAt: string;
 
@@ -103,7 +104,7 @@ export class Screening extends Row implements ScreeningState {
   @IsIn(FORMATS)
   format: Format;
 
-  @Column('jsonb') layout: LayoutRow[];
+  @Shape(listShape(ROW)) @Column('jsonb') layout: LayoutRow[];
   @Column('int') layoutVersion: number;
   @Column('int') capacity: number;
 
@@ -118,7 +119,7 @@ export class Screening extends Row implements ScreeningState {
   @WithAdultPrice()
   prices: SeatPrice[];
 
-  @Column('jsonb') policy: SalesPolicy;
+  @Shape(POLICY) @Column('jsonb') policy: SalesPolicy;
   @Column({ ...INSTANT, nullable: true }) cancelledAt?: string;
   @Column('varchar', { nullable: true }) cancelReason?: string;
 
@@ -173,6 +174,7 @@ export class NewScreening {
 
 /** Many screenings at once. */
 export class ScreeningBatch {
+  @ShapeEach(NewScreening)
   @IsArray()
   @ArrayMaxSize(500)
   screenings: unknown[];

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { invalidInput } from '#problem';
+import { escaped } from '../input.js';
 import { isId, type RequestError } from '../row.js';
 
 /** What a list is ordered by; equal values are told apart by id, and rows without a value come last in both directions. */
@@ -21,7 +22,7 @@ export interface Place {
 
 /** A parameter of the query is wrong: 400 `invalid-input`. */
 export const invalidQuery = (name: string, detail: string) =>
-  invalidInput([{ pointer: `/${name.slice(0, 100)}`, in: 'query', detail } as RequestError]);
+  invalidInput([{ pointer: `/${escaped(name)}`, in: 'query', detail } as RequestError]);
 
 /** What a cursor belongs to: a list with these parameters and no other. */
 export const fingerprint = (parameters: Readonly<Record<string, string>>): string =>

@@ -106,8 +106,11 @@ export function filtersOf(
 }
 
 const INT_MAX = 2_147_483_647;
-const isDay = (text: string) => /^\d{4}-\d\d-\d\d$/.test(text) && new Date(`${text}T00:00Z`).toJSON()?.startsWith(text) === true;
-const isInstant = (text: string) => /^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$/.test(text) && !Number.isNaN(Date.parse(text));
+// PostgreSQL knows no year 0, and no clocks that are further from UTC.
+const isDay = (text: string) =>
+  /^(?!0000)\d{4}-\d\d-\d\d$/.test(text) && new Date(`${text}T00:00Z`).toJSON()?.startsWith(text) === true;
+const isInstant = (text: string) =>
+  /^.{10}T[\d:.]+(Z|[+-](0\d|1[0-5]):\d\d)$/.test(text) && isDay(text.slice(0, 10)) && !Number.isNaN(Date.parse(text));
 
 const CHECKS: Readonly<Record<Kind, [(text: string) => boolean, string]>> = {
   text: [(text) => text.length <= 500 && !text.includes('\0'), 'must be text of at most 500 characters'],

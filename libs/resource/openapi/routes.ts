@@ -1,5 +1,5 @@
-import { applyDecorators, type Type } from '@nestjs/common';
-import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
+import { applyDecorators, RequestMethod, type Type } from '@nestjs/common';
+import { METHOD_METADATA, PATH_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import {
   ApiBearerAuth,
   ApiBody,
@@ -16,14 +16,16 @@ import {
   getSchemaPath,
 } from '@nestjs/swagger';
 import type { Filter } from '../list/list.js';
+import { wantsIdempotencyKey } from '../idempotency.js';
 import { nounOf, type Row, type RowClass, type ViewRow } from '../row.js';
 import { answerSchema, inputSchema, KINDS, type Schema, text, viewSchema } from './schema.js';
+import { listShape, objectShape, shapes, textShape } from './shapes.js';
 
 /** What is wrong at one place of the input. */
 class InputFault {
   @ApiProperty({ type: 'string', format: 'json-pointer' }) pointer: string;
   @ApiProperty({ type: 'string' }) detail: string;
-  @ApiProperty({ type: 'string', enum: ['query', 'header'], required: false, description: 'without it, in the body' })
+  @ApiProperty({ type: 'string', enum: ['query', 'header'], required: false, description: 'Without it, in the body' })
   in?: string;
 }
 
@@ -59,6 +61,7 @@ const REASONS: Readonly<Record<number, string>> = {
   413: 'The body is too large',
   415: 'The body is of another media type',
   422: 'The Idempotency-Key came before with another body',
+  429: 'Too often: `Retry-After` says when to ask again',
 };
 
 const problem = (status: number) =>
@@ -71,14 +74,24 @@ const problem = (status: number) =>
 /** What a route refuses, by status: the problems that its description names beside what it answers. */
 export const Refuses = (...statuses: readonly number[]): MethodDecorator => applyDecorators(...statuses.map(problem));
 
-const ETAG = { ETag: { description: 'The version', schema: text() } };
+const ETAG = { ETag: { description: 'The version', required: true, schema: text() } };
 const header = (name: string, description: string, schema: Schema) => ApiHeader({ name, description, required: false, schema });
-const IDEMPOTENCY_KEY = header(
-  'Idempotency-Key',
-  'Repeats with the same key get the same answer, for 24 h',
-  text({ minLength: 1, maxLength: 255 }),
+/** The key of a POST, as the method says whether it must be there. */
+const idempotencyKey = (isRequired = false) =>
+  ApiHeader({
+    name: 'Idempotency-Key',
+    description: 'Repeats with the same key get the same answer, for 24 h',
+    required: isRequired,
+    schema: text({ pattern: '^[\\x21-\\x7e]{1,255}$' }),
+  });
+const isPost = (method: object) => Reflect.getMetadata(METHOD_METADATA, method) === RequestMethod.POST;
+/** @source RFC 9110 §8.8.3 */
+const ENTITY_TAGS = '^\\s*(\\*|(W/)?"[\\x21\\x23-\\x7e]*"(\\s*,\\s*(W/)?"[\\x21\\x23-\\x7e]*")*)\\s*$';
+const IF_MATCH = header(
+  'If-Match',
+  'The ETag of the version that was read',
+  text({ pattern: '^(\\*|(W/)?"[\\x21\\x23-\\x7e]*")$' }),
 );
-const IF_MATCH = header('If-Match', 'The ETag of the version that was read', text());
 const ID = ApiParam({ name: 'id', schema: KINDS.id });
 
 /** Put `decorators` on a method, as if they stood above it. */
@@ -99,11 +112,11 @@ export function describeCommands<C extends NewableFunction, T extends Row>(comma
   ApiTags(name)(commands);
   ApiBearerAuth('token')(commands);
   ApiExtraModels(ProblemBody)(commands);
-  const location = { Location: { description: 'Where it is', schema: text({ format: 'uri-reference' }) } };
+  const location = { Location: { description: 'Where it is', required: true, schema: text({ format: 'uri-reference' }) } };
   above(
     commands,
     'create',
-    ...[operation('create', name), IDEMPOTENCY_KEY, ApiConsumes('application/json'), ApiBody({ schema: inputSchema(row) })],
+    ...[operation('create', name), idempotencyKey(), ApiConsumes('application/json'), ApiBody({ schema: inputSchema(row) })],
     ApiResponse({ status: 201, description: 'Created', schema: answer, headers: { ...ETAG, ...location } }),
     ...[400, 401, 403, 409, 413, 415, 422].map(problem),
   );
@@ -140,6 +153,9 @@ export function describeOverrides(controller: Type): void {
   for (const verb of Object.getOwnPropertyNames(own)) {
     if (routeOf(own, verb) === undefined || routeOf(inherited, verb) === undefined) continue;
     const [mine, theirs] = [own[verb]!, inherited[verb]!];
+    // What is handed to a method is inherited by its name: one that takes nothing would still have a body read, and refused.
+    if (mine.length === 0 && !Reflect.hasOwnMetadata(ROUTE_ARGS_METADATA, controller, verb))
+      Reflect.defineMetadata(ROUTE_ARGS_METADATA, {}, controller, verb);
     for (const key of (Reflect.getMetadataKeys(theirs) as string[]).filter((key) => SAYS.test(key)))
       if (!Reflect.hasMetadata(key, mine)) Reflect.defineMetadata(key, Reflect.getMetadata(key, theirs), mine);
     const responses = (method: NewableFunction) => (Reflect.getMetadata(DECORATORS.API_RESPONSE, method) ?? {}) as object;
@@ -149,6 +165,7 @@ export function describeOverrides(controller: Type): void {
     const hasBody = parameters(mine).some((own) => own.in === 'body');
     const kept = parameters(theirs).filter((each) => (each.in === 'body' ? !hasBody : isNew(each)));
     Reflect.defineMetadata(DECORATORS.API_PARAMETERS, [...parameters(mine), ...kept], mine);
+    if (wantsIdempotencyKey(mine)) above(controller, verb, idempotencyKey(true));
   }
 }
 
@@ -160,14 +177,17 @@ export function describeVerbs<T extends Row>(controller: Type, row: RowClass<T>)
     // In place of an inherited route it says what that one says.
     if (route === undefined || routeOf(Object.getPrototypeOf(prototype) as typeof prototype, verb) !== undefined) continue;
     const said = (key: string) => Reflect.hasMetadata(key, prototype[verb]!);
+    const responses = (Reflect.getMetadata(DECORATORS.API_RESPONSE, prototype[verb]!) ?? {}) as object;
+    const saysWhatIsDone = Object.keys(responses).some((status) => status.startsWith('2'));
     const ofOne = route.includes(':id') ? [ID, IF_MATCH, ...[404, 412].map(problem)] : [];
     const done = ApiResponse({ status: 200, description: 'Done', schema: answerSchema(row), headers: ETAG });
     above(
       controller,
       verb,
-      ...(said(DECORATORS.API_RESPONSE) ? [] : [done]),
+      ...(saysWhatIsDone ? [] : [done]),
       ...(said(DECORATORS.API_OPERATION) ? [] : [operation(verb, row.name.toLowerCase())]),
-      ...[IDEMPOTENCY_KEY, ...ofOne, ...[400, 401, 403, 409, 413, 415, 422].map(problem)],
+      ...(isPost(prototype[verb]!) ? [idempotencyKey(wantsIdempotencyKey(prototype[verb]!)), problem(422)] : []),
+      ...[...ofOne, ...[400, 401, 403, 409, 413, 415].map(problem)],
     );
   }
 }
@@ -180,17 +200,47 @@ const filterParameter = ({ parameter: name, column: { name: of, kind, values }, 
     ...(values ? { enum: values } : {}),
   });
 
+const OUTCOMES = objectShape({
+  results: listShape(
+    objectShape(
+      {
+        status: textShape(['created', 'existed', 'accepted', 'refused']),
+        id: shapes.id,
+        errors: { type: 'array', items: { $ref: getSchemaPath(InputFault) } },
+      },
+      ...['id', 'errors'],
+    ),
+  ),
+});
+
+/** A route that makes many, and tells what became of each. */
+export const AnswersOutcomes = (): MethodDecorator =>
+  ApiResponse({ status: 200, description: '`results`: what became of each, in the order they came', schema: OUTCOMES });
+
+const STALE = { Stale: { description: 'true when it is older than Min-Version', schema: text() } };
+
+/** A route that answers one row of a view, as `GET /{id}` does. */
+export const AnswersOne = (view: Type<ViewRow>): MethodDecorator =>
+  applyDecorators(
+    header('If-None-Match', 'The ETag that is here already', text({ pattern: ENTITY_TAGS })),
+    // As the digits that it is: a header has no numbers.
+    header('Min-Version', 'Wait for this version, at most half a second', text({ pattern: '^[1-9][0-9]{0,8}$' })),
+    ApiResponse({ status: 200, description: 'It', schema: viewSchema(view), headers: { ...ETAG, ...STALE } }),
+    ApiResponse({ status: 304, description: 'It is still that version', headers: ETAG }),
+    ...[400, 404].map(problem),
+  );
+
 /** Describe the routes of a query controller. */
 export function describeQueries<C extends NewableFunction>(
   queries: C,
   view: Type<ViewRow>,
   filters: Iterable<Filter>,
-  sorts: readonly string[],
-  search?: string,
+  { sorts, search, shows }: { sorts: readonly string[]; search?: string; shows?: Schema },
 ): C {
   const name = nounOf(view);
   const row = viewSchema(view);
-  const page: Schema = { items: { type: 'array', items: row }, next: { type: ['string', 'null'] } };
+  const items = { ...row, properties: { ...(row.properties as Schema), ...shows } };
+  const page: Schema = { items: { type: 'array', items }, next: { type: ['string', 'null'] } };
   ApiTags(name)(queries);
   ApiExtraModels(ProblemBody)(queries);
   above(
@@ -209,15 +259,6 @@ export function describeQueries<C extends NewableFunction>(
     }),
     problem(400),
   );
-  const stale = { Stale: { description: 'true when it is older than Min-Version', schema: text() } };
-  above(
-    queries,
-    'one',
-    ...[operation('get', name), ID, header('If-None-Match', 'The ETag that is here already', text())],
-    header('Min-Version', 'Wait for this version, at most half a second', { type: 'integer', minimum: 1 }),
-    ApiResponse({ status: 200, description: 'It', schema: row, headers: { ...ETAG, ...stale } }),
-    ApiResponse({ status: 304, description: 'It is still that version' }),
-    ...[400, 404].map(problem),
-  );
+  above(queries, 'one', operation('get', name), ID, AnswersOne(view));
   return queries;
 }

@@ -19,8 +19,16 @@ export const KINDS: Readonly<Record<Kind, Schema>> = {
   json: {},
 };
 
+/** Where `Shape` keeps what it says of a property. */
+export const SHAPE = 'json-shape';
+
+const shapeOf = (cls: Type, name: string): Schema => (Reflect.getMetadata(SHAPE, cls.prototype as object, name) ?? {}) as Schema;
+
 /** A string, with what else is known of it. */
 export const text = (also: Schema = {}): Schema => ({ type: 'string', ...also });
+
+// Escapes that not every reader of JSON Schema knows; these say the same to all.
+const portable = ({ source }: RegExp) => source.replaceAll('\\p{Cc}', '\\x00-\\x1f\\x7f-\\x9f');
 
 /** What each validator means as a schema, by its name in class-validator. */
 const RULES: Readonly<Record<string, (...args: never[]) => Schema>> = {
@@ -39,7 +47,7 @@ const RULES: Readonly<Record<string, (...args: never[]) => Schema>> = {
   isLength: (minLength: number, maxLength?: number) => text({ minLength, maxLength }),
   minLength: (minLength: number) => text({ minLength }),
   maxLength: (maxLength: number) => text({ maxLength }),
-  matches: (pattern: RegExp) => text({ pattern: pattern.source }),
+  matches: (pattern: RegExp) => text({ pattern: portable(pattern) }),
   min: (minimum: number) => ({ minimum }),
   max: (maximum: number) => ({ maximum }),
   isIn: (values: readonly string[]) => ({ enum: [...values] }),
@@ -58,14 +66,14 @@ function nestedOf(cls: Type, name: string): Type | undefined {
   return nested === Object ? undefined : (nested as Type);
 }
 
-/** The schema of one property, from its validators and, where they say too little, its column. */
+/** The schema of one property, from its validators and, where they say too little, its column or `Shape`. */
 function propertySchema(cls: Type, name: string, rules: readonly Rule[], column: Schema = {}): Schema {
   const isNested = rules.some(({ type }) => type === 'nestedValidation');
   const nestedClass = isNested ? nestedOf(cls, name) : undefined;
   const nested = nestedClass ? inputSchema(nestedClass) : {};
   const own = rules.filter(({ each }) => !each).map(ruleSchema);
   const items = rules.filter(({ each }) => each).map(ruleSchema);
-  const whole = Object.assign({}, column, ...own) as Schema;
+  const whole = Object.assign({}, column, ...own, shapeOf(cls, name)) as Schema;
   const isList = items.length > 0 || whole.type === 'array';
   return isList
     ? { ...whole, type: 'array', items: Object.assign({}, whole.items, ...items, nested) as Schema }
@@ -76,7 +84,7 @@ function columnSchemas(cls: Type): Map<string, Schema> {
   const all = [...columnsOf(cls).values()].filter(({ isSelected }) => isSelected);
   return new Map(
     all.map(({ name, kind, isArray, values }) => {
-      const one = { ...KINDS[kind], ...(values ? { enum: values } : {}) };
+      const one = { ...KINDS[kind], ...(values ? { enum: values } : {}), ...shapeOf(cls, name) };
       return [name, isArray ? { type: 'array', items: one } : one];
     }),
   );
@@ -86,12 +94,13 @@ function columnSchemas(cls: Type): Map<string, Schema> {
 export function inputSchema(row: Type, isPatch = false): Schema {
   const columns = columnSchemas(row);
   const fields = [...inputFields(row)];
+  const defaults = new row() as Record<string, unknown>;
   const properties = fields.map(([name, rules]) => {
     const schema = propertySchema(row, name, rules, columns.get(name));
-    const clears = isPatch && isOptional(rules);
+    // What may be left out may be null; in a patch that clears it, or makes it what it is without.
+    const clears = isOptional(rules) || (isPatch && defaults[name] !== undefined);
     return [name, clears ? { anyOf: [schema, { type: 'null' }] } : schema] as const;
   });
-  const defaults = new row() as Record<string, unknown>;
   const required = fields
     .filter(([name, rules]) => !isPatch && !isOptional(rules) && defaults[name] === undefined)
     .map(([name]) => name);
@@ -106,11 +115,13 @@ export function answerSchema<T extends Row>(row: RowClass<T>): Schema {
   const columns = columnSchemas(row);
   const fields = inputFields(row);
   const shown = row.shown.map((name) => [name, propertySchema(row, name, fields.get(name) ?? [], columns.get(name))]);
+  const facts = columnsOf(row);
+  const always = row.shown.filter((name) => facts.get(name)?.isNullable === false);
   return {
     title: row.name,
     type: 'object',
     properties: { ...VERSIONED, ...Object.fromEntries(shown) },
-    required: ['id', 'version'],
+    required: ['id', 'version', ...always],
   };
 }
 
