@@ -217,7 +217,7 @@ it('says to clients what it answers and refuses', async () => {
   const [command, query] = [await of('manager-command'), await of('manager-query')];
   const statuses = ({ responses }: { responses: object }) => Object.keys(responses).map(Number);
   expect(statuses(query['/api/managers'].get)).toEqual([200, 400, 401, 403]);
-  expect(statuses(query['/api/managers/me'].get)).toEqual([200, 400, 401, 403, 404]);
+  expect(statuses(query['/api/managers/me'].get)).toEqual([200, 304, 400, 401, 403, 404]);
   expect(statuses(query['/api/managers/{id}'].get)).toEqual([200, 304, 400, 401, 403, 404]);
   const { post } = command['/api/managers'];
   expect(post.requestBody.content['application/json'].schema.required).toEqual(['user', 'role', 'chain']);
