@@ -124,7 +124,7 @@ describe('the till', () => {
       sizes.push([JSON.parse(String(params[0])) as unknown].flat().length);
       return hall.storage.statement(sql, params, did);
     };
-    const one = till({}, storage);
+    const one = till({ holdsAtOnce: 1 }, storage);
     const wishes = [['A1'], ['A2', 'A3'], ['A3', 'A4'], ['A4'], ['A5']];
     const outcomes = await Promise.all(wishes.map((seats) => one.hold(request(id, seats))));
     expect(outcomes.map(({ outcome }) => outcome)).toEqual(['held', 'held', 'taken', 'held', 'held']);
@@ -132,8 +132,25 @@ describe('the till', () => {
     expect(sizes).toEqual([1, 2, 1, 1]);
   });
 
+  it('lets two calls go at a time, but none for what the other may get', async () => {
+    const [id, asked] = [await plan(), [] as string[][]];
+    const storage = Object.create(hall.storage) as typeof hall.storage;
+    storage.statement = (sql, params, did) => {
+      const requests = [JSON.parse(String(params[0])) as HoldRequest | HoldRequest[]].flat();
+      asked.push(requests.map(({ seats }) => seats.join('+')));
+      return hall.storage.statement(sql, params, did);
+    };
+    const one = till({ holdsAtOnce: 2 }, storage);
+    const wishes = [['A1'], ['A1', 'A2'], ['A3'], ['A2'], ['A4']];
+    const outcomes = await Promise.all(wishes.map((seats) => one.hold(request(id, seats))));
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(['held', 'taken', 'held', 'held', 'held']);
+    expect(asked.slice(0, 2)).toEqual([['A1'], ['A3']]);
+    const [first, second] = ['A1+A2', 'A2'].map((seats) => asked.findIndex((call) => call.includes(seats)));
+    expect(first).toBeLessThan(second!);
+  });
+
   it('lets nobody suffer for what is wrong with another', async () => {
-    const [id, one] = [await plan(), till()];
+    const [id, one] = [await plan(), till({ holdsAtOnce: 1 })];
     const wrong = request(id, ['A3'], { overAt: 'no time' });
     const all = await Promise.allSettled([request(id, ['A1']), request(id, ['A2']), wrong, request(id, ['A4'])].map((each) => one.hold(each))); // prettier-ignore
     expect(all.map((each) => (each.status === 'fulfilled' ? each.value.outcome : 'failed'))).toEqual([
@@ -160,7 +177,7 @@ describe('the till', () => {
   });
 
   it('refuses more than may wait, and does not begin what nobody waits for any more', async () => {
-    const [id, one] = [await plan(), till({ holdsWaiting: 2 })];
+    const [id, one] = [await plan(), till({ holdsWaiting: 2, holdsAtOnce: 1 })];
     const late = newContext({ deadlineAt: Date.now() - 1 });
     const asked = [
       one.hold(request(id, ['A1'])),

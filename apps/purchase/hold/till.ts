@@ -29,13 +29,16 @@ const tooLate = () => new Problem('deadline-exceeded', 504, 'the deadline passed
 
 /**
  * Where buyers queue. When nothing is under way one goes alone and at once; those who come meanwhile go jointly, in one statement
- * and one commit. A seat goes to the earliest who asks for it: whoever collides with an earlier one, served or still waiting, waits
- * for the next call, which tells them who has it.
+ * and one commit. With two calls at a time the one is in the database while the other's buyers are answered. A seat goes to the
+ * earliest who asks for it: whoever collides with an earlier one, under way or still waiting, waits for a later call, which tells
+ * them who has it.
  */
 @Injectable()
 export class Till {
   private queue: Waiting[] = [];
   private underWay = 0;
+  /** What those under way name. */
+  private readonly busy = new Set<string>();
   private readonly sizes: Histogram;
 
   constructor(
@@ -65,15 +68,18 @@ export class Till {
       const together = this.next();
       if (together.length === 0) return;
       this.underWay++;
+      const wants = together.flatMap((each) => each.wants);
+      for (const want of wants) this.busy.add(want);
       // The call is nobody's own: it must not run in the first one's trace, deadline or transaction.
       void runWithout(() => this.call(together)).finally(() => {
         this.underWay--;
+        for (const want of wants) this.busy.delete(want);
         this.serve();
       });
     }
   }
 
-  /** The earliest of those who wait that name nothing twice. */
+  /** The earliest of those who wait that name nothing that another of them, or of those under way, does. */
   private next(): Waiting[] {
     const now = performance.now();
     const [named, together, later] = [new Set<string>(), [] as Waiting[], [] as Waiting[]];
@@ -86,7 +92,7 @@ export class Till {
         each.refuse(tooLate());
         continue;
       }
-      const isFirst = !each.wants.some((want) => named.has(want));
+      const isFirst = !each.wants.some((want) => named.has(want) || this.busy.has(want));
       for (const want of each.wants) named.add(want);
       (isFirst ? together : later).push(each);
     }
