@@ -176,10 +176,10 @@ export function CommandController<T extends Row>(row: RowClass<T>, name: string)
 
     /**
      * The row that a statement over a learnt table finds, once it does: what was made elsewhere a moment ago is still on its way here.
-     * It waits for it as a reader waits for a version.
+     * It waits half as long as a reader waits for a version: its own work is still before it.
      */
     protected async learnt<R>(sql: string, params: unknown[]): Promise<R | undefined> {
-      const until = performance.now() + Math.min(this.patience.minVersionWaitMs, remainingMs());
+      const until = performance.now() + Math.min(this.patience.minVersionWaitMs / 2, remainingMs());
       for (;;) {
         const [row] = await this.storage.query<R>(sql, params);
         if (row || performance.now() >= until) return row;

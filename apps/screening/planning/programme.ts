@@ -137,9 +137,8 @@ export class Programme {
   private async facts(wanted: readonly NewScreening[]): Promise<Facts> {
     const movies = [...new Set(wanted.map(({ movie }) => movie))];
     const auditoriums = [...new Set(wanted.map(({ auditorium }) => auditorium))];
-    // Many have their own work still before them.
-    const patienceMs = wanted.length > 1 ? this.config.minVersionWaitMs / 2 : this.config.minVersionWaitMs;
-    const untilMs = performance.now() + Math.min(patienceMs, remainingMs());
+    // Their own work is still before them.
+    const untilMs = performance.now() + Math.min(this.config.minVersionWaitMs / 2, remainingMs());
     for (;;) {
       const films = await this.films(movies);
       const venues = await this.venues(auditoriums);

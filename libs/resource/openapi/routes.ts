@@ -251,7 +251,7 @@ export function describeQueries<C extends NewableFunction>(
     parameter('sort', 'By what; `-` in front reverses it', text({ enum: sorts.flatMap((sort) => [sort, `-${sort}`]) })),
     parameter('limit', 'Items of a page', { type: 'integer', minimum: 1 }),
     parameter('cursor', '`next` of the page before', text()),
-    ...(search ? [parameter('q', `Words of ${search}; typing errors and accents are forgiven`, text())] : []),
+    ...(search ? [parameter('q', `Words of ${search}; typing errors and accents are forgiven`, text({ minLength: 1 }))] : []),
     ApiResponse({
       status: 200,
       description: 'A page',
