@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Environment } from '#config';
 import { factsOf, filmOf, publicFilms } from '../import/films.js';
 import { recordsOf } from '../import/records.js';
@@ -12,8 +13,13 @@ import { PublicApi } from './public.js';
 const DAYS = 14;
 /** Films on screen at once: a fortnight's programme of a city. */
 const FILMS = 40;
-/** Well below the time-out of one try, 800 ms, on a machine that is busy starting. */
-const BATCH_ROWS = 100;
+/** Small, with rests: whoever looks at the films meanwhile shall not wait for the screenings. */
+const BATCH_ROWS = 25;
+const REST_MS = 100;
+/** For the last film's event to reach those who list films, and between two looks, ms. */
+const FILMS_WITHIN_MS = 30_000;
+const LOOK_MS = 300;
+
 /** How far it is. */
 export interface DemoProgress {
   what: 'cinemas' | 'screenings';
@@ -29,16 +35,25 @@ export interface DemoResult {
   accounts: Account[];
 }
 
-/** The best-known films of the public set that have a running time, as they are found by title and day. */
-async function favourites(): Promise<{ title: string; releaseOn: string }[]> {
+/** A film as it is found by title and day. */
+interface Wanted {
+  title: string;
+  releaseOn: string;
+}
+
+/** The best-known films of the public set that have a running time, and the one that its import ends with. */
+async function publicSet(): Promise<{ favourites: Wanted[]; last: Wanted }> {
   const text = await readFile(publicFilms(), 'utf8');
   const facts = factsOf(text, new Date().getUTCFullYear());
   const votes = (values: Readonly<Record<string, unknown>>) => Number(values['IMDB Votes'] ?? 0);
-  return recordsOf(text)
+  const records = recordsOf(text);
+  const wanted = (values: Readonly<Record<string, unknown>>) => filmOf(values, facts).movie as unknown as Wanted;
+  const favourites = records
     .flatMap(({ values }) => (values && typeof values['Running Time min'] === 'number' ? [values] : []))
     .sort((a, b) => votes(b) - votes(a))
     .slice(0, FILMS)
-    .map((values) => filmOf(values, facts).movie as { title: string; releaseOn: string });
+    .map(wanted);
+  return { favourites, last: wanted(records.at(-1)!.values!) };
 }
 
 /** Brings the demonstration's chain in by the public API, as its people would; what is there already is left alone. */
@@ -57,6 +72,8 @@ export class DemoChain {
 
   /** @throws Error when the mesh refuses something, or stays away */
   async bring(): Promise<DemoResult> {
+    const films = await this.films();
+    if (films.length === 0) throw new Error('the films of the demonstration are not there: npx mesh import movies');
     const chain = await this.made('/api/chains', CHAIN, ({ name }) => name === CHAIN.name);
     const cinemas: string[] = [];
     const halls: { hall: string; at: DemoCinema; n: number }[] = [];
@@ -73,7 +90,7 @@ export class DemoChain {
       this.tell({ what: 'cinemas', done: cinemas.length, total: CINEMAS.length });
     }
     const accounts = await makeAccounts(this.api, chain.id, cinemas);
-    await this.plan(halls);
+    await this.plan(halls, films);
     return { cinemas: cinemas.length, auditoriums: this.auditoriums, screenings: this.screenings, accounts };
   }
 
@@ -91,20 +108,24 @@ export class DemoChain {
     return found ? { id: String(found.id) } : this.api.post(path, body, ...early);
   }
 
+  /** The films to be screened, once all that were imported can be seen: until then those who look at them have the machine. */
   private async films(): Promise<ScreenedFilm[]> {
-    const wanted = await favourites();
-    const found = await Promise.all(
-      wanted.map(async ({ title, releaseOn }) => {
-        const [film] = await this.api.list(`/api/movies?title=${encodeURIComponent(title)}&releaseOn=${releaseOn}`);
-        return film as (ScreenedFilm & { retired: boolean }) | undefined;
-      }),
-    );
+    const { favourites, last } = await publicSet();
+    const until = performance.now() + FILMS_WITHIN_MS;
+    while (!(await this.film(last)) && performance.now() < until) await sleep(LOOK_MS);
+    const found = await Promise.all(favourites.map((wanted) => this.film(wanted)));
     return found.filter((film) => film !== undefined).filter(({ minutes, retired }) => minutes && !retired);
   }
 
-  private async plan(halls: readonly { hall: string; at: DemoCinema; n: number }[]): Promise<void> {
-    const films = await this.films();
-    if (films.length === 0) throw new Error('the films of the demonstration are not there: npx mesh import movies');
+  private async film({ title, releaseOn }: Wanted): Promise<(ScreenedFilm & { retired: boolean }) | undefined> {
+    const [film] = await this.api.list(`/api/movies?title=${encodeURIComponent(title)}&releaseOn=${releaseOn}`);
+    return film as (ScreenedFilm & { retired: boolean }) | undefined;
+  }
+
+  private async plan(
+    halls: readonly { hall: string; at: DemoCinema; n: number }[],
+    films: readonly ScreenedFilm[],
+  ): Promise<void> {
     const all = halls.flatMap(({ hall: auditorium, at, n }) => {
       const { timeZone } = at.cinema;
       const { format } = at.auditoriums[n]!;
@@ -115,6 +136,7 @@ export class DemoChain {
     for (let from = 0; from < all.length; from += BATCH_ROWS) {
       await this.send(all.slice(from, from + BATCH_ROWS));
       this.tell({ what: 'screenings', done: this.screenings, total: all.length });
+      await sleep(REST_MS);
     }
   }
 
