@@ -11,6 +11,8 @@ export interface RuntimeFile {
   consul: string;
   config: string;
   profile: string;
+  /** Its processes, when it is a part of them alone. */
+  only?: string[];
   /** Only while the embedded PostgreSQL runs: its address, without a user. */
   database?: { url: string };
 }

@@ -59,7 +59,7 @@ export interface Observation {
 
 /** Looks at everything at once. Nothing that is stopped makes it fail or wait for more than a few seconds. */
 export async function observe(env: Environment): Promise<Observation> {
-  const processes = projects(env.root).map(({ name }) => name);
+  const processes = env.runtime?.only ?? projects(env.root).map(({ name }) => name);
   const mesh = runningMesh(env.dataDir);
   const known = mesh?.control ? await askLauncher(mesh.control).catch(() => undefined) : undefined;
   const [gateway, registry, config, rows] = await Promise.all([

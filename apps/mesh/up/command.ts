@@ -22,6 +22,10 @@ export function withUpOptions(command: Command): Command {
     .option('--discovery-port <port>', 'where the development agent listens', port, DEFAULT_PORTS.discovery)
     .option('--unfold', 'each process in a Node process of its own')
     .option('--fold <groups>', "groups of processes that share one: 'a,b;c', the rest together")
+    .option(
+      '--only <names>',
+      "these resources or processes, 'movie,cinema', and what all stand on: a small mesh for a small machine",
+    )
     .option('--json', 'one JSON object a line')
     .option('--no-demo', 'without the demonstration films')
     .option('--logs', "show the processes' log lines too")
@@ -40,6 +44,7 @@ Examples:
   npm start -- --port 9090
   npm start -- --unfold
   npx mesh up --fold 'gateway,config,discovery;movie-command'
+  npm start -- --only movie
   npx mesh up --json --no-demo | jq .event`,
     )
     .action(async (options: UpOptions) => {

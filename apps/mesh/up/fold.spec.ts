@@ -1,4 +1,5 @@
 import { describeFold, parseFold, unfold } from './fold.js';
+import { onlyOf } from './plan.js';
 
 const names = ['gateway', 'config', 'discovery', 'movie-command', 'movie-query'];
 
@@ -33,5 +34,30 @@ describe('--fold', () => {
     expect(describeFold(parseFold('gateway', names))).toBe(
       '2 processes: gateway; config + discovery + movie-command + movie-query',
     );
+  });
+});
+
+describe('--only', () => {
+  const all = [
+    'config',
+    'discovery',
+    'gateway',
+    'movie-command',
+    'movie-query',
+    'oauth',
+    'provider',
+    'user-command',
+    'user-query',
+  ];
+  const platform = all.filter((name) => !name.startsWith('movie') && name !== 'provider');
+
+  it('keeps what is named, both sides of a resource, and what all stand on', () => {
+    expect(onlyOf('provider', all)).toEqual(all.filter((name) => !name.startsWith('movie')));
+    expect(onlyOf('movie', all)).toEqual(all.filter((name) => name !== 'provider'));
+    expect(onlyOf(' movie-query ,', all)).toEqual([...platform, 'movie-query'].sort());
+  });
+
+  it('refuses what is neither', () => {
+    expect(() => onlyOf('movie,seat', all)).toThrow("no resource or process 'seat'");
   });
 });

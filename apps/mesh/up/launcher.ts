@@ -97,7 +97,7 @@ export class Launcher implements Controlled {
     const there = new Set(this.standings().map(({ name }) => name));
     const added = projects(this.env.root)
       .map(({ name }) => name)
-      .filter((name) => !there.has(name) && !this.plan.processes.includes(name));
+      .filter((name) => ![...there, ...this.plan.processes, ...this.plan.leftOut].includes(name));
     if (added.length === 0) return [];
     makeMeshSecrets(this.env.dataDir, added);
     await this.database?.prepare(added);

@@ -14,6 +14,8 @@ export interface UpOptions {
   unfold?: boolean;
   fold?: string;
   json?: boolean;
+  /** Names of resources or processes: what everything stands on, and these alone. */
+  only?: string;
   /** False with `--no-demo`. */
   demo: boolean;
   /** Show the processes' log lines too. */
@@ -25,8 +27,10 @@ export interface UpOptions {
 
 /** What one run of the mesh is made of. */
 export interface Plan {
-  /** Every process there is, whether it runs here or not. */
+  /** Every process that is wanted, whether it runs here or not. */
   processes: string[];
+  /** Those that `--only` leaves out. */
+  leftOut: string[];
   folding: Folding;
   /** The ports of those that have one of their own. */
   ports: Record<string, number>;
@@ -43,14 +47,33 @@ export interface Plan {
 /** A host's heap: a young generation this small costs no speed here and halves the memory after a load; the old one has twice what 28 folded processes need. */
 const HOST_FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=300'];
 
+/** What every other process stands on: the ways in and to each other, and who is calling. */
+const PLATFORM = ['gateway', 'config', 'discovery', 'oauth', 'user-command', 'user-query'];
+
+/**
+ * The platform, and the processes of what `--only` names.
+ *
+ * @param only  resources or processes, with commas
+ * @throws Error naming what is neither
+ */
+export function onlyOf(only: string, all: readonly string[]): string[] {
+  const wanted = only.split(',').map((name) => name.trim()).filter(Boolean); // prettier-ignore
+  const sidesOf = (name: string) => all.filter((process) => [name, `${name}-command`, `${name}-query`].includes(process));
+  const unknown = wanted.find((name) => sidesOf(name).length === 0);
+  if (unknown) throw new Error(`--only: there is no resource or process '${unknown}'. There are: ${all.join(', ')}`);
+  const chosen = new Set([...PLATFORM, ...wanted.flatMap(sidesOf)]);
+  return all.filter((name) => chosen.has(name));
+}
+
 /**
  * Decides what runs, where.
  *
  * @param node  the Node that hosts run in
- * @throws Error when `--fold` names what does not exist
+ * @throws Error when `--fold` or `--only` names what does not exist
  */
 export async function planOf(options: UpOptions, env: Environment, node: string): Promise<Plan> {
-  const processes = projects(env.root).map(({ name }) => name);
+  const all = projects(env.root).map(({ name }) => name);
+  const processes = options.only === undefined ? all : onlyOf(options.only, all);
   const consulGiven = env.secret('CONSUL_HTTP_ADDR');
   const configGiven = env.secret('CONFIG_URL');
   // Roles that a real product plays are not started.
@@ -64,6 +87,7 @@ export async function planOf(options: UpOptions, env: Environment, node: string)
   const databaseUrl = env.databaseIsEmbedded ? undefined : env.databaseUrl;
   return {
     processes,
+    leftOut: all.filter((name) => !processes.includes(name)),
     folding: options.unfold ? unfold(here) : parseFold(options.fold, here),
     ports,
     source: { node, flags: HOST_FLAGS, file: join(env.root, 'dist/apps/mesh/supervise/host.js'), root: env.root },

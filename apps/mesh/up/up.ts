@@ -59,9 +59,10 @@ function screenFor({ json }: UpOptions): Screen {
   return new LiveScreen(stdout, () => ({ colour: true, width: stdout.columns, height: stdout.rows }));
 }
 
-const firstContent = ({ addresses }: Plan, { profile }: Environment) => ({
+const firstContent = ({ addresses, processes, leftOut }: Plan, { profile }: Environment) => ({
   startedAt: new Date().toISOString(),
   ...addresses,
+  ...(leftOut.length > 0 ? { only: processes } : {}),
   profile,
   children: [],
 });

@@ -60,8 +60,9 @@ const all = async (mesh: WholeMesh, ids: string[]) => {
   }
 };
 
-/** Those that a fault is about stand each alone; the rest, which starts together, costs a third of the time that way. */
-const APART = ['--fold', 'gateway;config;discovery;movie-command;movie-query;oauth', '--no-demo'];
+/** A resource and what all stand on: a fault is about these, whatever else there is. */
+const SMALL = ['--only', 'movie', '--no-demo'];
+const APART = ['--unfold', ...SMALL];
 
 describe('a fault', () => {
   let dataDir: string, mesh: WholeMesh;
@@ -74,7 +75,7 @@ describe('a fault', () => {
   }, 40_000);
 
   it('that kills the folded process costs no acknowledged write, and it is started again', async () => {
-    mesh = await startWholeMesh({ dataDir, fold: ['--no-demo'] });
+    mesh = await startWholeMesh({ dataDir, fold: SMALL });
     const finish = acknowledged(mesh);
     await sleep(1500);
     const pid = await pidOf(mesh, 'movie-command');
@@ -93,7 +94,7 @@ describe('a fault', () => {
   }, 90_000);
 
   it('that kills the launcher leaves no orphan, and the next start has everything', async () => {
-    mesh = await startWholeMesh({ dataDir, fold: ['--no-demo'] });
+    mesh = await startWholeMesh({ dataDir, fold: SMALL });
     const finish = acknowledged(mesh);
     await sleep(1000);
     const pids = [...(await instances(mesh)).map(({ pid }) => pid), postmaster(mesh)];
@@ -102,7 +103,7 @@ describe('a fault', () => {
     await mesh.ended();
     const ids = await finish();
     await until('nothing of it is left', () => !pids.some(isAlive), 20_000);
-    mesh = await startWholeMesh({ dataDir, fold: ['--no-demo'] });
+    mesh = await startWholeMesh({ dataDir, fold: SMALL });
     expect(ids.length).toBeGreaterThan(10);
     await all(mesh, ids);
   }, 90_000);
@@ -152,7 +153,7 @@ describe('a fault', () => {
   }, 120_000);
 
   it('of the second Ctrl-C kills at once and leaves nothing', async () => {
-    mesh = await startWholeMesh({ dataDir, fold: ['--no-demo'] });
+    mesh = await startWholeMesh({ dataDir, fold: SMALL });
     const pids = [...(await instances(mesh)).map(({ pid }) => pid), postmaster(mesh)];
     // A request whose body never comes keeps the drain from ending.
     const { hostname, port } = new URL(mesh.api);
@@ -177,7 +178,7 @@ describe('a fault', () => {
   }, 90_000);
 
   it('of a taken port is told with the process that has it and how to choose another', async () => {
-    mesh = await startWholeMesh({ dataDir, fold: ['--no-demo'] });
+    mesh = await startWholeMesh({ dataDir, fold: SMALL });
     const { port } = new URL(mesh.api);
     const elsewhere = mkdtempSync(join(tmpdir(), 'cinemanzana-fault-'));
     const other = await startWholeMesh({ dataDir: elsewhere, fold: ['--port', port] }).catch((error: Error) => error);

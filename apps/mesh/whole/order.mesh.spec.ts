@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { startWholeMesh } from '#testing';
 
 // The processes are launched in an order and at moments that differ each time; readiness is proven by an answer to a read.
+/** A resource and what all stand on. */
+const SMALL = ['--only', 'movie'];
+
 describe('the order of the boot', () => {
   let dataDir: string;
   beforeAll(() => (dataDir = mkdtempSync(join(tmpdir(), 'cinemanzana-order-'))));
@@ -24,9 +27,14 @@ describe('the order of the boot', () => {
 
   it.each(Array.from({ length: 20 }, (_, n) => n + 1))(
     'does not matter in one process (%i of 20)',
-    async () => void (await boot()),
+    // Each fourth time all that there is: it takes twice as long, and there is more to get in each other's way.
+    async (n) => void (await boot(n % 4 === 0 ? [] : SMALL)),
     90_000,
   );
 
-  it.each([1, 2])('does not matter with a process for each (%i of 2)', async () => void (await boot(['--unfold'])), 150_000);
+  it.each([1, 2])(
+    'does not matter with a process for each (%i of 2)',
+    async (n) => void (await boot(['--unfold', ...(n === 1 ? [] : SMALL)])),
+    150_000,
+  );
 });
