@@ -84,6 +84,14 @@ describe('the door', () => {
     expect(rulesAsked).toBe(2);
   });
 
+  it('does not say what is offered for a side that is not there yet', async () => {
+    routes = [{ method: 'GET', path: '/api/films/:id', access: 'public' }];
+    services = ['films-query'];
+    expect((await ask('PATCH', '/api/films/1')).status).toBe(200); // passed on to whoever is found in its place
+    services = ['films-query', 'films-command'];
+    expect((await ask('PATCH', '/api/films/1')).status).toBe(405);
+  });
+
   it('refuses who sends no token, and says how to', async () => {
     for (const [method, path] of [
       ['POST', '/api/films'],

@@ -89,7 +89,8 @@ export class AccessControl {
   private async ruleOf({ service, sides }: Pick<Route, 'service' | 'sides'>, method: string, path: string) {
     const others = sides.filter((side) => side !== service);
     if (!this.kept.has(service)) for (const side of others) void this.known(side);
-    const own = (await this.rulesOf(service))(path);
+    const said = await this.rulesOf(service);
+    const own = said(path);
     const rule = own?.methods.get(method === 'HEAD' ? 'GET' : method);
     // Who has a rule does not wait for the other side, which may be down.
     const rules = await Promise.all(others.map((side) => Promise.resolve(rule ? this.kept.get(side)?.rules : this.known(side))));
@@ -98,7 +99,8 @@ export class AccessControl {
     const fewest = Math.min(...places.map(parametersOf));
     const nearest = places.filter((place) => parametersOf(place) === fewest);
     if (rule && nearest.includes(own!)) return rule;
-    if (nearest.length > 0) throw notOffered(method, nearest);
+    // A side that is not there cannot say what it offers: that it is not there is what the caller is told.
+    if (nearest.length > 0 && said !== nobodyKnows) throw notOffered(method, nearest);
     return undefined;
   }
 
