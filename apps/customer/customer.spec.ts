@@ -106,8 +106,7 @@ describe('a customer', () => {
     await own.patch(other.id, { name: 'Mía' }).expect(404);
     await desk.get(`/${id}`).expect(401);
     await (await as(id, 'manager')).get(`/${id}`).expect(403);
-    for (const call of [own.post('', {}), desk.post('', {})])
-      expect((await call.expect(405)).headers.allow).toBe('GET, HEAD');
+    for (const call of [own.post('', {}), desk.post('', {})]) expect((await call.expect(405)).headers.allow).toBe('GET, HEAD');
     expect((await own.remove(id).expect(405)).headers.allow).toBe('GET, HEAD, PATCH');
     await own.seen(id);
   });
