@@ -34,7 +34,7 @@ import {
 } from '#resource';
 import { AnswersWithin } from '#service';
 import { capacityOf, PLAN_LIMITS, planErrors, ROW_NAME, SEAT_LETTERS } from '#seating';
-import { Staff, staffLearnt } from '#staff';
+import { holdsCinema, Staff, staffLearnt } from '#staff';
 import type { CinemaEvents, CinemaState } from '../cinema/cinema.events.js';
 import type { ScreeningEvents, ScreeningState } from '../screening/screening.events.js';
 import type { AuditoriumState, LayoutRow, LayoutState } from './auditorium.events.js';
@@ -232,11 +232,11 @@ export class AuditoriumCommandController extends CommandController(Auditorium, '
     await this.learnt(`SELECT 1 ${known} HAVING count(*) = $2`, [cinemas, cinemas.length]);
     const found = await this.storage.query<{ id: string; chain: string }>(`SELECT id, chain ${known}`, [cinemas]);
     const chains = new Map(found.map(({ id, chain }) => [id, chain]));
-    const { everywhere, chains: ownChains, cinemas: own } = await this.staff.bounds();
+    const bounds = await this.staff.bounds();
     return inputs.map((input): Verdict => {
       const chain = chains.get(input.cinema);
       if (chain === undefined) return [NO_CINEMA];
-      if (!everywhere && !ownChains.includes(chain) && !own.includes(input.cinema))
+      if (!holdsCinema(bounds, { id: input.cinema, chain }))
         return [{ pointer: '/cinema', detail: 'is a cinema that you do not act in' }];
       const errors = layoutErrors(input.layout);
       if (errors.length > 0) return errors;

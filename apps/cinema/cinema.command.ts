@@ -17,7 +17,7 @@ import {
   ViewRow,
 } from '#resource';
 import { AnswersWithin } from '#service';
-import { Staff, staffLearnt } from '#staff';
+import { holdsChain, Staff, staffLearnt } from '#staff';
 import type { ChainEvents } from '../chain/chain.events.js';
 import type { ScreeningEvents, ScreeningState } from '../screening/screening.events.js';
 import { Cinema } from './cinema.row.js';
@@ -122,10 +122,10 @@ export class CinemaCommandController extends CommandController(Cinema, 'cinema')
       await this.storage.query(`SELECT pg_advisory_xact_lock(hashtextextended('cinemas:' || $1, 0))`, [chain]);
     const present = await this.storage.query<Cinema>('SELECT chain, name, city FROM cinema WHERE chain = ANY($1)', [chains]);
     const keys = new Set(present.map(keyOf));
-    const { everywhere, chains: own } = await this.staff.bounds();
+    const bounds = await this.staff.bounds();
     return inputs.map((input): Verdict => {
       const { chain } = input;
-      if (!everywhere && !own.includes(chain)) return [{ pointer: '/chain', detail: 'is a chain that you do not act in' }];
+      if (!holdsChain(bounds, chain)) return [{ pointer: '/chain', detail: 'is a chain that you do not act in' }];
       if (!there.has(chain)) return [noChain(chain)];
       if (keys.has(keyOf(input))) return 'existed';
       keys.add(keyOf(input));
@@ -136,8 +136,7 @@ export class CinemaCommandController extends CommandController(Cinema, 'cinema')
   private async mayChange(cinema: Cinema, fields: readonly string[]): Promise<void> {
     await this.staff.actsInCinema(cinema);
     if (fields.every((field) => MANAGED.includes(field))) return;
-    const { everywhere, chains } = await this.staff.bounds();
-    if (!everywhere && !chains.includes(cinema.chain))
+    if (!holdsChain(await this.staff.bounds(), cinema.chain))
       throw new Problem(
         'out-of-bounds',
         403,

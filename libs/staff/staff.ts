@@ -39,6 +39,13 @@ export interface Bounds {
   cinemas: readonly string[];
 }
 
+/** Whether that is in bounds: all of `chain`. */
+export const holdsChain = ({ everywhere, chains }: Bounds, chain: string): boolean => everywhere || chains.includes(chain);
+
+/** Whether that is in bounds: a cinema, or all of its chain. */
+export const holdsCinema = (bounds: Bounds, { id, chain }: { id: string; chain: string }): boolean =>
+  holdsChain(bounds, chain) || bounds.cinemas.includes(id);
+
 const CHAIN_ADMIN = 'chain-admin';
 
 /** Where the caller may act. A `chain-admin` who was never bound to a chain, the first administrator, acts everywhere; other staff bound nowhere acts nowhere. */
@@ -72,15 +79,12 @@ export class Staff {
 
   /** Only for who acts in all of `chain`. @throws Problem `out-of-bounds` (403) */
   async actsInChain(chain: string): Promise<void> {
-    const { everywhere, chains } = await this.bounds();
-    if (!everywhere && !chains.includes(chain)) throw outside('this belongs to a chain that you do not act in');
+    if (!holdsChain(await this.bounds(), chain)) throw outside('this belongs to a chain that you do not act in');
   }
 
   /** Only for who acts in that cinema, or in all of its chain. @throws Problem `out-of-bounds` (403) */
   async actsInCinema(cinema: { id: string; chain: string }): Promise<void> {
-    const { everywhere, chains, cinemas } = await this.bounds();
-    if (!everywhere && !chains.includes(cinema.chain) && !cinemas.includes(cinema.id))
-      throw outside('this belongs to a cinema that you do not act in');
+    if (!holdsCinema(await this.bounds(), cinema)) throw outside('this belongs to a cinema that you do not act in');
   }
 }
 

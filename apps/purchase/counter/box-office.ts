@@ -3,7 +3,7 @@ import { type Caller, context } from '#context';
 import { invalidInput, Problem } from '#problem';
 import type { Asked } from '#resource';
 import { isStaff } from '#resource';
-import { Staff } from '#staff';
+import { holdsCinema, Staff } from '#staff';
 import { Storage } from '#storage';
 import { sells } from './access.js';
 import { type Buyer, type Held, Holds, rowOf } from '../hold/holds.js';
@@ -55,13 +55,9 @@ export class BoxOffice {
     // Without the screening nothing is sold at all.
     if (!found) return true;
     const { cinema: id, chain } = found.screening;
-    try {
-      await this.staff.actsInCinema({ id, chain });
-      return true;
-    } catch (error) {
-      if (roles.includes('customer') && error instanceof Problem && error.type === 'out-of-bounds') return false;
-      throw error;
-    }
+    if (roles.includes('customer')) return holdsCinema(await this.staff.bounds(), { id, chain });
+    await this.staff.actsInCinema({ id, chain });
+    return true;
   }
 }
 
