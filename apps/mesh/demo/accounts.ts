@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { OTHERS, STAFF } from './chain.js';
-import type { PublicApi } from './public.js';
+import type { PublicApi } from '../wire/public.js';
 
 /** Somebody of the demonstration; a password is there only when the account was made just now. */
 export interface Account {

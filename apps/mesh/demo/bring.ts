@@ -7,7 +7,7 @@ import { renewedToken } from '../operate/token.js';
 import { type Account, makeAccounts } from './accounts.js';
 import { CHAIN, CINEMAS, type DemoCinema } from './chain.js';
 import { type PlannedScreening, programme, type ScreenedFilm } from './programme.js';
-import { PublicApi } from './public.js';
+import { PublicApi } from '../wire/public.js';
 
 /** A fortnight, days: as far as people look ahead. */
 const DAYS = 14;

@@ -1,4 +1,4 @@
-import type { PublicApi } from '../demo/public.js';
+import type { PublicApi } from '../wire/public.js';
 
 /** A field of a record that says something which is not there, or is more than one thing. */
 export class FieldFault extends Error {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { PublicApi } from '../demo/public.js';
+import { PublicApi } from '../wire/public.js';
 import { type ImportOptions, type ImportResult, type Sent, Sending } from './batches.js';
 import { FieldFault, Finding, type Values } from './finding.js';
 import type { Kind } from './kinds.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ask, type Answer } from '../wire/http.js';
+import { ask, type Answer } from './http.js';
 
 /** For the events of what was just made to reach who refers to it, and for a mesh that restarts, ms. */
 const PATIENCE_MS = 30_000;
@@ -24,7 +24,7 @@ const isEarly = (answer: Answer, pointers: readonly string[]): boolean => {
   return errors.length > 0 && errors.every(({ pointer }) => pointers.some((known) => pointer.startsWith(known)));
 };
 
-/** The public API as a caller of the demonstration uses it: patient, and once only. */
+/** The public API as who brings data in uses it: patient, and once only. */
 export class PublicApi {
   constructor(
     readonly gateway: string,
