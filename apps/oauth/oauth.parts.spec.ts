@@ -44,17 +44,20 @@ inBrowser('the pages in a browser without scripts (CHROMIUM_PATH)', () => {
     const user = stand.users.add({});
     const visitor = await context('en');
     const page = await visitor.newPage();
+    // A page is loaded before it is drawn, and is given its focus as it is drawn: whoever types has seen where.
+    const focused = (id: string) => page.waitForSelector(`#${id}:focus`);
     await page.goto(request(stand));
-    // The first field has the focus.
+    await focused('email');
     await page.keyboard.type(user.email);
     await page.keyboard.press('Tab'); // the link to recover a password
     await page.keyboard.press('Tab');
     await page.keyboard.type('wrong');
     await page.keyboard.press('Enter');
-    await page.waitForSelector('#summary');
     // What is wrong has it now, and leads to the field.
+    await focused('summary');
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
+    await focused('email');
     await page.keyboard.press('Tab');
     await page.keyboard.press('Tab');
     await page.keyboard.type('correct horse');
