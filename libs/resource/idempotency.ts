@@ -8,8 +8,12 @@ import {
   type NestInterceptor,
   type OnModuleDestroy,
   type OnModuleInit,
+  RequestMethod,
   SetMetadata,
+  type Type,
+  UseInterceptors,
 } from '@nestjs/common';
+import { INTERCEPTORS_METADATA, METHOD_METADATA } from '@nestjs/common/constants.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { from, lastValueFrom, type Observable } from 'rxjs';
 import { Column, Entity, type EntityManager, Index, PrimaryColumn } from 'typeorm';
@@ -47,19 +51,33 @@ const KEEPS_ITSELF = 'idempotency-kept-by-itself';
  */
 export const KeepsOwnAnswers = () => SetMetadata(KEEPS_ITSELF, true);
 
+const keepsItself = (handler: object) => Reflect.getMetadata(KEEPS_ITSELF, handler) === true;
+
 /** Whether a route refuses a POST without a key. */
 export const wantsIdempotencyKey = (handler: object): boolean =>
-  [REQUIRED, KEEPS_ITSELF].some((name) => Reflect.getMetadata(name, handler) === true);
+  Reflect.getMetadata(REQUIRED, handler) === true || keepsItself(handler);
 
 const KEY = /^[\x21-\x7e]{1,255}$/;
-const hash = (...parts: string[]) => digest('sha256', JSON.stringify(parts), 'buffer');
+
+function keyOf({ headers }: FastifyRequest): string {
+  const key = headers['idempotency-key'];
+  if (key === undefined) throw invalidHeader('Idempotency-Key', 'is required: make one up for each thing you want done once');
+  if (typeof key !== 'string' || !KEY.test(key))
+    throw invalidHeader('Idempotency-Key', 'must be 1 to 255 visible ASCII characters');
+  return key;
+}
+
+// None of them has a line's end in it. As hex, which costs a third of what a Buffer does.
+const hash = (...lines: string[]) => digest('sha256', lines.join('\n'), 'hex');
 
 /** A request that may come again, as it is kept. */
 export interface Asked {
-  /** Who asks what by which key. */
-  scope: Buffer;
-  /** The whole request: with the same scope it must be the same. */
-  request: Buffer;
+  /** Who asks what by which key, as PostgreSQL reads bytes, `\\x…`. */
+  scope: string;
+  /** The whole request, likewise: with the same scope it must be the same. */
+  request: string;
+  /** The key of the advisory lock of that scope. */
+  lock: string;
 }
 type Given = Pick<KeptAnswer, 'status' | 'headers' | 'body'> & { isRepeated: boolean };
 
@@ -79,16 +97,9 @@ export class Idempotency implements NestInterceptor {
   intercept(execution: ExecutionContext, next: CallHandler): Observable<unknown> {
     const http = execution.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
-    const key = request.headers['idempotency-key'];
     if (request.method !== 'POST') return next.handle();
-    const keepsItself = Reflect.getMetadata(KEEPS_ITSELF, execution.getHandler()) === true;
-    if (key === undefined) {
-      if (!wantsIdempotencyKey(execution.getHandler())) return next.handle();
-      throw invalidHeader('Idempotency-Key', 'is required: make one up for each thing you want done once');
-    }
-    if (typeof key !== 'string' || !KEY.test(key))
-      throw invalidHeader('Idempotency-Key', 'must be 1 to 255 visible ASCII characters');
-    if (keepsItself) return next.handle();
+    const isWanted = wantsIdempotencyKey(execution.getHandler());
+    if (!isWanted && request.headers['idempotency-key'] === undefined) return next.handle();
     return from(this.once(requestOf(request), http.getResponse<FastifyReply>(), () => lastValueFrom(next.handle())));
   }
 
@@ -109,9 +120,7 @@ export class Idempotency implements NestInterceptor {
     reply: FastifyReply,
     handle: () => Promise<unknown>,
   ): Promise<Given | undefined> {
-    const [lock] = await tx.query<{ isOurs: boolean }[]>('SELECT pg_try_advisory_xact_lock($1) AS "isOurs"', [
-      it.scope.readBigInt64BE().toString(),
-    ]);
+    const [lock] = await tx.query<{ isOurs: boolean }[]>('SELECT pg_try_advisory_xact_lock($1) AS "isOurs"', [it.lock]);
     if (!lock?.isOurs) return undefined;
     const kept = await this.kept(tx, it);
     if (kept) return { ...kept, isRepeated: true };
@@ -129,28 +138,31 @@ export class Idempotency implements NestInterceptor {
   }
 
   private async kept(tx: EntityManager, { scope, request }: Asked): Promise<KeptAnswer | undefined> {
-    const [kept] = await tx.query<KeptAnswer[]>(
-      `SELECT request, status, headers, body FROM idempotency
+    const [kept] = await tx.query<(KeptAnswer & { isSame: boolean })[]>(
+      `SELECT request = $3 AS "isSame", status, headers, body FROM idempotency
        WHERE scope = $1 AND "keptAt" > now() - make_interval(secs => $2)`,
-      [scope, this.config.idempotencyTtlSeconds],
+      [scope, this.config.idempotencyTtlSeconds, request],
     );
-    if (kept && !kept.request.equals(request)) throw keyReused();
+    if (kept && !kept.isSame) throw keyReused();
     return kept;
   }
 }
 
 /**
- * What makes `request`, which has an Idempotency-Key, the same when it comes again.
+ * What makes `request` the same when it comes again.
  *
  * @param who  the caller, unless a token says it
+ * @throws Problem `invalid-input` (400) without an Idempotency-Key, and of one that is none
  */
 export function requestOf(request: FastifyRequest, who = ''): Asked {
-  const key = String(request.headers['idempotency-key']);
+  const key = keyOf(request);
   const [path = '', query = ''] = request.url.split('?', 2);
+  const scope = hash(context()?.caller?.id ?? who, request.method, path, key);
   return {
-    scope: hash(context()?.caller?.id ?? who, request.method, path, key),
+    scope: `\\x${scope}`,
     // With the key, which is kept nowhere: a body may hold a password, and its bare hash could be guessed at.
-    request: hash(key, query, JSON.stringify(request.body ?? null)),
+    request: `\\x${hash(key, query, JSON.stringify(request.body ?? null))}`,
+    lock: String(BigInt.asIntN(64, BigInt(`0x${scope.slice(0, 16)}`))),
   };
 }
 
@@ -177,6 +189,22 @@ export const inFlight = (): Problem =>
     {},
     { 'Retry-After': '1' },
   );
+
+const isPost = (handler: unknown): handler is object =>
+  typeof handler === 'function' && Reflect.getMetadata(METHOD_METADATA, handler) === RequestMethod.POST;
+
+/**
+ * Have each POST of a controller give its answers again, but for those that see to it themselves. On the methods, since one that needs
+ * no interceptor at all takes a quarter less of Nest's work.
+ */
+export function keepAnswers(controller: Type): void {
+  for (let of = controller.prototype as object; of !== Object.prototype; of = Object.getPrototypeOf(of) as object)
+    for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(of))) {
+      const handler: unknown = descriptor.value;
+      if (isPost(handler) && !keepsItself(handler) && !Reflect.hasMetadata(INTERCEPTORS_METADATA, handler))
+        UseInterceptors(Idempotency)(of, name, descriptor);
+    }
+}
 
 /** Throws kept answers away once they are too old to be given again. */
 @Injectable()

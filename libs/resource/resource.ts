@@ -3,10 +3,10 @@ import { PATH_METADATA } from '@nestjs/common/constants.js';
 import type { BusEvent } from '#bus';
 import { service, type ServiceDefinition, type ServiceOptions } from '#service';
 import { AuditRecord } from './audit.js';
-import { pluralOf } from './command.js';
+import { pluralOf, tellVersions } from './command.js';
 import { ResourceConfig } from './config.js';
 import { eraser } from './erasure.js';
-import { ExpiredAnswers, KeptAnswer } from './idempotency.js';
+import { ExpiredAnswers, keepAnswers, KeptAnswer } from './idempotency.js';
 import { describeOverrides, describeVerbs } from './openapi/routes.js';
 import { type Projection, projector } from './projection.js';
 import type { Row, RowClass, ViewRow } from './row.js';
@@ -89,8 +89,10 @@ export function commandService<T extends Row>(options: CommandOptions<T>): Servi
   const learner = learners(learnt);
   describeOverrides(controller);
   describeVerbs(controller, row);
+  keepAnswers(controller);
   return service({
     ...rest,
+    hooks: tellVersions,
     routes: [controller, ...also].map(mount),
     sections: [ResourceConfig, ...sections],
     tables: [row, KeptAnswer, AuditRecord, ...learner.tables, ...tables],

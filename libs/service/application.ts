@@ -113,6 +113,7 @@ export async function standUp(blueprint: Blueprint, http: HttpServer): Promise<A
     abortOnError: false,
   });
   observe(adapter.getInstance(), metrics, log);
+  definition.hooks?.(adapter.getInstance());
   if (definition.listens && storage) {
     const instance = instanceId(definition.name, blueprint.slot);
     const config = settings.section(BusConfig);

@@ -1,5 +1,6 @@
 import type { DynamicModule, Provider, Type } from '@nestjs/common';
 import type { INestApplication } from '@nestjs/common';
+import type { FastifyInstance } from 'fastify';
 import type { Server } from 'node:http';
 import type { SectionClass } from '#config';
 import type { Listener } from './http/server.js';
@@ -27,6 +28,8 @@ export interface ServiceOptions {
   port?: number;
   /** A server for the outside on that port, answered by `listener` alone; health, metrics and the rest stay on the other, free port. */
   door?: { port: number; listener: (app: INestApplication, server: Server) => Listener | Promise<Listener> };
+  /** What the HTTP server does with every request, told it before it has routes. */
+  hooks?: (fastify: FastifyInstance) => void;
   /** Answers ahead of Nest, made once the application stands. */
   listener?: (app: INestApplication) => Listener | Promise<Listener>;
   /** Called when the drain is over and the process waits for what is under way: to end answers that would go on for ever. */

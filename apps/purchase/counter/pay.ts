@@ -43,8 +43,13 @@ export class Checkout {
     return told(await this.storage.db.manager.findOneByOrFail(Purchase, { id: begun.id }));
   }
 
-  private begin(id: string, { returnUrl, method }: PayChoice, asked: Asked, { by }: Returner): Promise<Purchase> {
-    const request = { scope: asked.scope.toString('hex'), request: asked.request.toString('hex') };
+  private begin(
+    id: string,
+    { returnUrl, method }: PayChoice,
+    { scope, request: whole }: Asked,
+    { by }: Returner,
+  ): Promise<Purchase> {
+    const request = { scope, request: whole };
     return this.sales.change(id, async (purchase) => {
       const { state, payRequest } = purchase;
       const isAgain = payRequest?.scope === request.scope;

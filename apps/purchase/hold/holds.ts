@@ -143,11 +143,6 @@ export class Holds {
     const whose = { ...(customer === undefined ? {} : { customer }), ...(soldBy === undefined ? {} : { soldBy }) };
     const body = { chain, cinema, screening, ...whose, state: 'held', ...totalsOf(lines), currency, lines, tax, show };
     const accessKey = buyer.isGuest && buyer.accessKeyHash === undefined ? this.keys.of(id) : undefined;
-    const kept = asked && {
-      lock: asked.scope.readBigInt64BE().toString(),
-      scope: `\\x${asked.scope.toString('hex')}`,
-      request: `\\x${asked.request.toString('hex')}`,
-    };
     const request: HoldRequest = {
       ...{
         id,
@@ -159,7 +154,7 @@ export class Holds {
         email,
         by,
       },
-      ...{ overAt: endAt, holdSeconds: policy.holdSeconds, ...kept, keptSeconds: this.resource.idempotencyTtlSeconds },
+      ...{ overAt: endAt, holdSeconds: policy.holdSeconds, ...asked, keptSeconds: this.resource.idempotencyTtlSeconds },
       ...(isUncounted ? {} : { holder: customer ?? email?.toLowerCase(), mostHeld: policy.seatsHeldAtOnce }),
       accessKeyHash: accessKey === undefined ? (buyer.isGuest ? buyer.accessKeyHash : undefined) : this.keys.hash(accessKey),
       trace: context()?.traceId,
@@ -203,12 +198,12 @@ export class Holds {
   /** What was answered before counts, though the same could not be done once more. */
   private async repeated(error: unknown, buyer: Buyer, asked?: Asked): Promise<Held> {
     if (!asked || !(error instanceof Problem) || error.status >= 500 || error.status === 422) throw error;
-    const [kept] = await this.storage.query<{ request: Buffer; body: PurchaseAnswer }>(
-      'SELECT request, body FROM idempotency WHERE scope = $1 AND "keptAt" > now() - make_interval(secs => $2)',
-      [asked.scope, this.resource.idempotencyTtlSeconds],
+    const [kept] = await this.storage.query<{ isSame: boolean; body: PurchaseAnswer }>(
+      'SELECT request = $3 AS "isSame", body FROM idempotency WHERE scope = $1 AND "keptAt" > now() - make_interval(secs => $2)',
+      [asked.scope, this.resource.idempotencyTtlSeconds, asked.request],
     );
     if (!kept) throw error;
-    if (!kept.request.equals(asked.request)) throw keyReused();
+    if (!kept.isSame) throw keyReused();
     return { answer: this.withKey(kept.body, buyer), isRepeated: true };
   }
 }
