@@ -10,7 +10,7 @@ export class PurchaseConfig {
   /** Requests for seats taken in one statement, at most; 1: each in a statement of its own. */
   @IsInt() @Min(1) @Max(1000) jointHolds: number;
   /** Such statements under way at a time. */
-  @IsInt() @Min(1) @Max(20) holdsAtOnce: number;
+  @IsInt() @Min(1) @Max(200) holdsAtOnce: number;
   /** Requests that may wait for theirs; more are refused at once. */
   @IsInt() @Min(1) @Max(100_000) holdsWaiting: number;
   /** How often the best seats are looked for anew when others took them meanwhile. */

@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { context } from '#context';
+import type { Committed } from '#storage';
 
 /** Something that happened to one thing, as whoever changed it says it. */
 export interface Emitted<T = unknown> {
@@ -36,9 +37,9 @@ export async function emit(tx: EntityManager, ...events: readonly Emitted[]): Pr
 }
 
 /** Say that events were written in `tx` by a statement of one's own, so that they are sent once it has committed. */
-export function markEmitted(tx: EntityManager): void {
+export function markEmitted(tx: Committed): void {
   if (tx.queryRunner) tx.queryRunner.data[EMITTED] = true;
 }
 
 /** Whether something was emitted in what was this transaction. */
-export const hasEmitted = (tx: EntityManager): boolean => tx.queryRunner?.data[EMITTED] === true;
+export const hasEmitted = (tx: Committed): boolean => tx.queryRunner?.data[EMITTED] === true;

@@ -24,16 +24,18 @@ export class OutboxSend1795400000000 implements MigrationInterface {
   async up(db: QueryRunner): Promise<void> {
     await db.query(`CREATE FUNCTION outbox_send(process text, max_events integer) RETURNS integer LANGUAGE plpgsql AS $$
       DECLARE
-        events json;
         sent integer;
       BEGIN
         -- What leaves here and what enters the log are lost together in a crash, and sent again.
         PERFORM set_config('synchronous_commit', 'off', true);
         PERFORM pg_advisory_xact_lock(hashtextextended('outbox:' || process, 0));
-        WITH gone AS (DELETE FROM outbox WHERE seq IN (SELECT o.seq FROM outbox o ORDER BY o.seq LIMIT max_events) RETURNING *)
-        SELECT count(*), json_agg(json_build_object('topic', split_part(g.name, '.', 1), 'key', g.key, 'id', g.id, 'name', g.name,
-          'version', g.version, 'body', g.body, 'traceId', g.trace_id, 'at', g.at) ORDER BY g.seq) INTO sent, events FROM gone g;
-        IF sent > 0 THEN PERFORM bus.append(events); END IF;
+        -- As lists: as JSON each event would be written and read once more.
+        WITH gone AS (DELETE FROM outbox WHERE seq IN (SELECT o.seq FROM outbox o ORDER BY o.seq LIMIT max_events) RETURNING *),
+        appended AS (
+          SELECT count(*) AS events, bus.append_lists(array_agg(g.id), array_agg(g.name), array_agg(g.key), array_agg(g.version),
+            array_agg(g.body), array_agg(g.trace_id), array_agg(g.at))
+          FROM (SELECT * FROM gone ORDER BY seq) AS g HAVING count(*) > 0)
+        SELECT coalesce(sum(events), 0) INTO sent FROM appended;
         RETURN sent;
       END $$`);
   }

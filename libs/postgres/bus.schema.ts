@@ -67,27 +67,26 @@ BEGIN
   END IF;
 END $$;
 
--- [{ topic, key, id, name, version, body, traceId, at }], kept in this order.
-CREATE OR REPLACE FUNCTION bus.append(events json) RETURNS void LANGUAGE plpgsql ${secured} AS $$
+-- What is the nth of each list is an event; kept in this order. A name begins with its topic.
+CREATE OR REPLACE FUNCTION bus.append_lists(ids uuid[], names text[], keys text[], versions integer[], bodies json[], traces text[], ats timestamptz[])
+RETURNS void LANGUAGE plpgsql ${secured} AS $$
 DECLARE
   named text;
   touched record;
 BEGIN
   IF NOT bus.is_log('postgresql') THEN RAISE EXCEPTION 'the events of this mesh are in another log'; END IF;
   -- In one order for all, or two writers of two topics wait for each other for ever.
-  FOR named IN SELECT DISTINCT e ->> 'topic' FROM json_array_elements(events) AS e ORDER BY 1 LOOP
+  FOR named IN SELECT DISTINCT split_part(n, '.', 1) FROM unnest(names) AS n ORDER BY 1 LOOP
     PERFORM pg_advisory_xact_lock(hashtextextended('bus:' || named, 0));
     INSERT INTO topic (name) SELECT named WHERE NOT EXISTS (SELECT 1 FROM topic t WHERE t.name = named) ON CONFLICT DO NOTHING;
   END LOOP;
   FOR touched IN
     WITH added AS (
       INSERT INTO event (topic, partition, key, id, name, version, body, trace_id, at)
-      SELECT e.topic, (hashtextextended(e.key, 0) & 9223372036854775807) % t.partitions, e.key, e.id, e.name, e.version, e.body,
-             e."traceId", coalesce(e.at, clock_timestamp())
-      FROM ROWS FROM (json_to_recordset(events) AS
-             (topic text, key text, id uuid, name text, version integer, body json, "traceId" text, at timestamptz))
-           WITH ORDINALITY AS e (topic, key, id, name, version, body, "traceId", at, n)
-      JOIN topic t ON t.name = e.topic
+      SELECT t.name, (hashtextextended(e.key, 0) & 9223372036854775807) % t.partitions, e.key, e.id, e.name, e.version, e.body,
+             e.trace, coalesce(e.at, clock_timestamp())
+      FROM unnest(ids, names, keys, versions, bodies, traces, ats) WITH ORDINALITY AS e (id, name, key, version, body, trace, at, n)
+      JOIN topic t ON t.name = split_part(e.name, '.', 1)
       ORDER BY e.n
       RETURNING topic, partition
     )
@@ -96,6 +95,13 @@ BEGIN
     PERFORM pg_notify('bus.' || touched.topic, touched.partitions);
   END LOOP;
 END $$;
+
+-- [{ key, id, name, version, body, traceId, at }], kept in this order.
+CREATE OR REPLACE FUNCTION bus.append(events json) RETURNS void LANGUAGE sql ${secured} AS $$
+  SELECT bus.append_lists(array_agg(e.id), array_agg(e.name), array_agg(e.key), array_agg(e.version), array_agg(e.body),
+    array_agg(e."traceId"), array_agg(e.at))
+  FROM json_to_recordset(events) AS e (key text, id uuid, name text, version integer, body json, "traceId" text, at timestamptz)
+$$;
 
 -- Make the group's places, at the beginning, where it has none.
 CREATE OR REPLACE FUNCTION bus.subscribe(grp text, topics text[]) RETURNS void LANGUAGE plpgsql ${secured} AS $$

@@ -1,13 +1,13 @@
-import type { EntityManager } from 'typeorm';
 import { runWithout } from '#context';
 import type { Log } from '#log';
 import { rest } from './backoff.js';
 import { isUnavailable } from './faults.js';
+import type { Committed } from './source.js';
 
 /** What work is done in rounds. */
 export interface RoundsOptions {
   /** A `Storage`. */
-  storage: { onCommit(told: (tx: EntityManager) => void): () => void };
+  storage: { onCommit(told: (tx: Committed) => void): () => void };
   log: Log;
   /** What it is, for the log: `webhooks`. */
   name: string;
@@ -22,7 +22,7 @@ export interface RoundsOptions {
 const keyOf = (name: string) => `rounds.${name}`;
 
 /** There is work for the rounds of that name once `tx` is committed. */
-export function markRound(tx: EntityManager, name: string): void {
+export function markRound(tx: Committed, name: string): void {
   if (tx.queryRunner) tx.queryRunner.data[keyOf(name)] = true;
 }
 

@@ -1,11 +1,5 @@
 import pg from 'pg';
-import {
-  DataSource,
-  type DataSourceOptions,
-  type EntityManager,
-  type EntitySubscriberInterface,
-  type QueryRunner,
-} from 'typeorm';
+import { DataSource, type DataSourceOptions, type EntitySubscriberInterface, type QueryRunner } from 'typeorm';
 import { runWithout } from '#context';
 import type { Log } from '#log';
 import { roleOf } from '#postgres';
@@ -36,7 +30,7 @@ class PooledClient extends pg.Client {
 }
 
 /** What each connection is told once. Said as statements, since poolers refuse them as start-up parameters. */
-const manners = (process: string, config: StorageConfig) => `
+export const manners = (process: string, config: StorageConfig) => `
   SET search_path TO ${pg.escapeIdentifier(roleOf(process))}, extensions;
   SET TIME ZONE 'UTC';
   SET statement_timeout = ${Number(config.statementTimeoutMs)};
@@ -68,8 +62,14 @@ export function makeSource({ process, url, entities, migrations, config, log }: 
 
 const poolOf = (db: DataSource) => (db.driver as unknown as { master?: pg.Pool }).master;
 
+/** Told of each statement whether the database answered. */
+export interface Tidings {
+  heard(): void;
+  lost(error: unknown): void;
+}
+
 /** Says once when the database goes and once when it is back. */
-function tidings(log: Log) {
+export function tidingsFor(log: Log): Tidings {
   let isAway = false;
   return {
     heard: () => {
@@ -87,9 +87,8 @@ function tidings(log: Log) {
  * Make every statement of `db`, however it is asked for, fail with problems where the database is to blame, and refuse to
  * queue for a connection behind too many others.
  */
-export function guardSource(db: DataSource, log: Log, config: StorageConfig): void {
+export function guardSource(db: DataSource, { heard, lost }: Tidings, config: StorageConfig): void {
   const create = db.createQueryRunner.bind(db);
-  const { heard, lost } = tidings(log);
   const guard = (runner: QueryRunner): QueryRunner => {
     const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>;
     let isConnected = false;
@@ -112,8 +111,11 @@ export function guardSource(db: DataSource, log: Log, config: StorageConfig): vo
   db.createQueryRunner = (mode) => guard(create(mode));
 }
 
+/** What was a transaction; what happened in it is marked in `data`. */
+export type Committed = { readonly queryRunner?: { readonly data: Record<string, unknown> } };
+
 /** Call `listener` after each commit of a whole transaction on `db`; not after the release of an inner savepoint. */
-export function tellCommits(db: DataSource, listener: (tx: EntityManager) => void): void {
+export function tellCommits(db: DataSource, listener: (tx: Committed) => void): void {
   const subscriber: EntitySubscriberInterface = {
     afterTransactionCommit: ({ queryRunner }) => {
       if (!queryRunner.isTransactionActive) listener(queryRunner.manager);

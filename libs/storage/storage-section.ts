@@ -10,6 +10,12 @@ export class StorageConfig {
   @Max(50)
   poolSize: number;
 
+  /** Further connections at most, for statements that are transactions of their own and do not wait for each other's answers. */
+  @IsInt()
+  @Min(1)
+  @Max(50)
+  lanes: number;
+
   /** An idle connection is closed after, ms. */
   @IsInt()
   @Min(100)

@@ -2,15 +2,16 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { context, newContext, runWith, runWithout } from '#context';
 import { backoffMs, rest } from './backoff.js';
 import { reasonToWait } from './faults.js';
+import { Lanes } from './lanes.js';
 import { type Listen, Listener } from './listener.js';
 import { migrate } from './migrations.js';
-import { guardSource, makeSource, type SourceOptions, tellCommits } from './source.js';
+import { type Committed, guardSource, makeSource, type SourceOptions, tellCommits, tidingsFor } from './source.js';
 
 export { backoffMs, rest } from './backoff.js';
 export { isUnavailable, storageFault } from './faults.js';
 export type { Listen } from './listener.js';
 export { migrationFor, migrationsOf, type MigrationClass, type MigrationText } from './migrations.js';
-export type { Entities, Migrations } from './source.js';
+export type { Committed, Entities, Migrations } from './source.js';
 export { markRound, Rounds, type RoundsOptions } from './rounds.js';
 export { StorageConfig } from './storage-section.js';
 
@@ -39,12 +40,13 @@ const CLOSE_PATIENCE_MS = 2_000;
  * `storage-slow` (503) when it is too busy; it works again by itself.
  */
 export class Storage {
-  private readonly commits = new Set<(tx: EntityManager) => void>();
+  private readonly commits = new Set<(tx: Committed) => void>();
 
   /** Made by `openStorage`. */
   constructor(
     readonly db: DataSource,
     private readonly listener: Listener,
+    private readonly lanes: Lanes,
   ) {
     tellCommits(db, (tx) => this.commits.forEach((told) => told(tx)));
   }
@@ -88,21 +90,18 @@ export class Storage {
   }
 
   /**
-   * The rows of one statement that is a transaction of its own, in one round trip, whatever is open here. Those who wait for commits
-   * are told of it as of any other.
+   * The rows of one statement that is a transaction of its own, in one round trip, whatever is open here; it does not wait for others
+   * to be answered. Its text is always the same. Those who wait for commits are told of it as of any other.
    *
    * @param did  marks what happened in it, before they are told
+   * @throws Problem `storage-unavailable`, `storage-slow` (503)
    */
-  async statement<T>(sql: string, params: unknown[], did: (tx: EntityManager) => void): Promise<T[]> {
-    const runner = this.db.createQueryRunner();
-    try {
-      const { records = [] } = (await runner.query(sql, params, true)) as { records?: T[] };
-      did(runner.manager);
-      this.commits.forEach((told) => told(runner.manager));
-      return records;
-    } finally {
-      await runner.release();
-    }
+  async statement<T>(sql: string, params: unknown[], did: (tx: Committed) => void): Promise<T[]> {
+    const rows = await this.lanes.query<T>(sql, params);
+    const committed: Committed = { queryRunner: { data: {} } };
+    did(committed);
+    this.commits.forEach((told) => told(committed));
+    return rows;
   }
 
   /** Hear what is said on `channel` until the function that is returned is called. @see Listen */
@@ -111,7 +110,7 @@ export class Storage {
   }
 
   /** Call `told` after each commit, with what was the transaction: its `queryRunner.data` tells what happened in it. */
-  onCommit(told: (tx: EntityManager) => void): () => void {
+  onCommit(told: (tx: Committed) => void): () => void {
     this.commits.add(told);
     return () => void this.commits.delete(told);
   }
@@ -124,7 +123,7 @@ export class Storage {
   /** End all connections. Transactions that are open are rolled back. */
   async close(): Promise<void> {
     const closed = async () => {
-      await this.listener.close();
+      await Promise.all([this.listener.close(), this.lanes.close()]);
       if (this.db.isInitialized) await this.db.destroy();
     };
     // A server that hangs never answers the good-bye.
@@ -167,8 +166,9 @@ async function open({ waiting, signal, ...options }: OpenOptions): Promise<Stora
     try {
       await db.initialize();
       await migrate(db, process, log, config);
-      guardSource(db, log, config);
-      return new Storage(db, new Listener({ url, name: process, log, config }));
+      const tidings = tidingsFor(log);
+      guardSource(db, tidings, config);
+      return new Storage(db, new Listener({ url, name: process, log, config }), new Lanes({ process, url, config, tidings }));
     } catch (error) {
       if (db.isInitialized) await db.destroy();
       const why = reasonToWait(error, url, process);

@@ -70,7 +70,7 @@ class Crowd {
     const under = new Set<Promise<void>>();
     const serve = () => {
       while (due.length > 0 && free.length > 0) {
-        const wire = free.pop()!;
+        const wire = free.shift()!; // the one that was idle longest, or the server would close it
         const asked = this.ask(wire, due.shift()!).finally(() => {
           under.delete(asked);
           free.push(wire);

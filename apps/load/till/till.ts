@@ -42,7 +42,7 @@ export interface TillResult extends Verdict {
   machine: { cpu: string; cores: number; loadBefore: number };
 }
 
-const ONE_BY_ONE = { 'purchase.jointHolds': 1, 'purchase.holdsAtOnce': 6 };
+const ONE_BY_ONE = { 'purchase.jointHolds': 1, 'purchase.holdsAtOnce': 32 };
 /** Of each kind: code is compiled, tables are cached. */
 const WARM_SECONDS = 4;
 /** More seats than these are not sold in a second. */

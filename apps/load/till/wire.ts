@@ -33,6 +33,8 @@ export class Wire {
 
   /** Send the text of a whole request. */
   ask(request: string, answered: Answered, failed: (error: Error) => void): void {
+    // What is written to a socket that is gone is told to nobody.
+    if (this.socket.destroyed) return failed(new Error('the server closed a connection that was idle'));
     this.answered = answered;
     this.failed = failed;
     this.socket.write(request, 'latin1');

@@ -1,18 +1,21 @@
-import { createHmac, createSecretKey, hash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { environment } from '#config';
 
-/** Of the 256 bits that are derived. */
-const KEY_BYTES = 16;
+/** Of the 256 bits that are derived, characters of six. */
+const KEY_LENGTH = 22;
 
-/** What lets a guest see and pay a purchase: derived from its id, so that it can be told again and stands nowhere. */
+/**
+ * What lets a guest see and pay a purchase: derived from its id, so that it can be told again and stands nowhere. The secret stands in
+ * front of what is hashed, which SHA-512/256 allows: nobody can continue a hash of which half is not told. An HMAC costs four times as much.
+ */
 @Injectable()
 export class AccessKeys {
-  private readonly secret = createSecretKey(environment().secret('PURCHASE_KEY') ?? '', 'utf8');
+  private readonly secret = environment().secret('PURCHASE_KEY') ?? '';
 
-  /** 128 bits, base64url. @param purchase  its id */
+  /** 132 bits, base64url. @param purchase  its id */
   of(purchase: string): string {
-    return createHmac('sha256', this.secret).update(purchase).digest().subarray(0, KEY_BYTES).toString('base64url');
+    return hash('sha512-256', `${this.secret}/${purchase}`, 'base64url').slice(0, KEY_LENGTH);
   }
 
   /** What is stored of a key: its SHA-256, base64url. */

@@ -116,7 +116,18 @@ describe('sixty-four buyers at once', () => {
   });
 });
 
+/** The next turn of the event loop. */
+const turn = () => new Promise((done) => setImmediate(done));
+
 describe('the till', () => {
+  /** The first comes alone, and the others in the turn after. */
+  async function oneThenAll(one: Till, requests: readonly HoldRequest[]) {
+    const [first, ...others] = requests;
+    const alone = one.hold(first!);
+    await turn();
+    return Promise.all([alone, ...others.map((each) => one.hold(each))]);
+  }
+
   it('serves one who comes alone at once, those who come meanwhile jointly, and the earlier of two first', async () => {
     const [id, sizes] = [await plan(), [] as number[]];
     const storage = Object.create(hall.storage) as typeof hall.storage;
@@ -126,7 +137,7 @@ describe('the till', () => {
     };
     const one = till({ holdsAtOnce: 1 }, storage);
     const wishes = [['A1'], ['A2', 'A3'], ['A3', 'A4'], ['A4'], ['A5']];
-    const outcomes = await Promise.all(wishes.map((seats) => one.hold(request(id, seats))));
+    const outcomes = await oneThenAll(one, wishes.map((seats) => request(id, seats))); // prettier-ignore
     expect(outcomes.map(({ outcome }) => outcome)).toEqual(['held', 'held', 'taken', 'held', 'held']);
     // A4 was first asked for by one who waits: who comes later waits behind.
     expect(sizes).toEqual([1, 2, 1, 1]);
@@ -142,11 +153,23 @@ describe('the till', () => {
     };
     const one = till({ holdsAtOnce: 2 }, storage);
     const wishes = [['A1'], ['A1', 'A2'], ['A3'], ['A2'], ['A4']];
-    const outcomes = await Promise.all(wishes.map((seats) => one.hold(request(id, seats))));
+    const outcomes = await oneThenAll(one, wishes.map((seats) => request(id, seats))); // prettier-ignore
     expect(outcomes.map(({ outcome }) => outcome)).toEqual(['held', 'taken', 'held', 'held', 'held']);
-    expect(asked.slice(0, 2)).toEqual([['A1'], ['A3']]);
+    expect(asked.slice(0, 2)).toEqual([['A1'], ['A3', 'A4']]);
     const [first, second] = ['A1+A2', 'A2'].map((seats) => asked.findIndex((call) => call.includes(seats)));
     expect(first).toBeLessThan(second!);
+  });
+
+  it('serves those who come in one turn in one call', async () => {
+    const [id, sizes] = [await plan(), [] as number[]];
+    const storage = Object.create(hall.storage) as typeof hall.storage;
+    storage.statement = (sql, params, did) => {
+      sizes.push([JSON.parse(String(params[0])) as unknown].flat().length);
+      return hall.storage.statement(sql, params, did);
+    };
+    const one = till({}, storage);
+    await Promise.all(['A1', 'A2', 'A3'].map((seat) => one.hold(request(id, [seat]))));
+    expect(sizes).toEqual([3]);
   });
 
   it('lets nobody suffer for what is wrong with another', async () => {
@@ -160,7 +183,7 @@ describe('the till', () => {
       'held',
     ]);
     expect(failures.splice(0)).toEqual([
-      ['seats were not taken jointly, now one by one', expect.objectContaining({ requests: 3 })],
+      ['seats were not taken jointly, now one by one', expect.objectContaining({ requests: 4 })],
     ]);
   });
 
@@ -179,8 +202,10 @@ describe('the till', () => {
   it('refuses more than may wait, and does not begin what nobody waits for any more', async () => {
     const [id, one] = [await plan(), till({ holdsWaiting: 2, holdsAtOnce: 1 })];
     const late = newContext({ deadlineAt: Date.now() - 1 });
+    const first = one.hold(request(id, ['A1']));
+    await turn();
     const asked = [
-      one.hold(request(id, ['A1'])),
+      first,
       runWith(late, () => one.hold(request(id, ['A2']))),
       one.hold(request(id, ['A3'])),
       one.hold(request(id, ['A4'])),

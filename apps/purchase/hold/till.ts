@@ -28,8 +28,8 @@ const tooBusy = () => new Problem('too-busy', 503, 'too many buyers are waiting;
 const tooLate = () => new Problem('deadline-exceeded', 504, 'the deadline passed while others were served');
 
 /**
- * Where buyers queue. When nothing is under way one goes alone and at once; those who come meanwhile go jointly, in one statement
- * and one commit. With two calls at a time the one is in the database while the other's buyers are answered. A seat goes to the
+ * Where buyers queue. Those who come in one turn of the event loop go jointly, in one statement and one commit, and so do those who
+ * come while others are under way. With two calls at a time the one is in the database while the other's buyers are answered. A seat goes to the
  * earliest who asks for it: whoever collides with an earlier one, under way or still waiting, waits for a later call, which tells
  * them who has it.
  */
@@ -37,6 +37,7 @@ const tooLate = () => new Problem('deadline-exceeded', 504, 'the deadline passed
 export class Till {
   private queue: Waiting[] = [];
   private underWay = 0;
+  private soon?: NodeJS.Immediate;
   /** What those under way name. */
   private readonly busy = new Set<string>();
   private readonly sizes: Histogram;
@@ -59,11 +60,13 @@ export class Till {
     if (this.queue.length >= this.config.holdsWaiting) return Promise.reject(tooBusy());
     return new Promise((answer, refuse) => {
       this.queue.push({ request, wants: wantsOf(request), untilMs: performance.now() + remainingMs(), answer, refuse });
-      this.serve();
+      // Whoever comes in the same turn of the event loop goes along.
+      this.soon ??= runWithout(() => setImmediate(() => this.serve()));
     });
   }
 
   private serve(): void {
+    this.soon = undefined;
     while (this.underWay < this.config.holdsAtOnce && this.queue.length > 0) {
       const together = this.next();
       if (together.length === 0) return;

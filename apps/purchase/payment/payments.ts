@@ -3,7 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { environment } from '#config';
 import { type InputError, invalidInput } from '#problem';
-import { markRound } from '#storage';
+import { type Committed, markRound } from '#storage';
 import type { Payment, RefundReason } from '../purchase.events.js';
 import { PaymentConfig } from './payment-section.js';
 import { PaymentProvider } from './provider.js';
@@ -45,7 +45,7 @@ const STARTED = 'payments.started';
 const LONGEST_TITLE = 200;
 
 /** The attempts to pay that were written in what was this transaction. */
-export const startedIn = (tx: EntityManager): readonly string[] => (tx.queryRunner?.data[STARTED] as string[] | undefined) ?? [];
+export const startedIn = (tx: Committed): readonly string[] => (tx.queryRunner?.data[STARTED] as string[] | undefined) ?? [];
 
 /**
  * Payments of purchases, as the rest of the sale sees them. What is written here is written in the caller's transaction; the
