@@ -28,6 +28,7 @@ class Lane {
   underWay = 0;
   private client?: Promise<pg.Client>;
   private next: Waiting[] = [];
+  private readonly names = new Map<string, string>();
   private isUsed = false;
   private idle?: NodeJS.Timeout;
 
@@ -62,12 +63,19 @@ class Lane {
 
   private async query(client: pg.Client, { sql, params, answer, refuse }: Waiting): Promise<void> {
     try {
-      const { rows } = await client.query({ name: nameOf(sql), text: sql, values: params });
+      const { rows } = await client.query({ name: this.nameOf(sql), text: sql, values: params });
       this.over(() => answer(rows));
     } catch (error) {
       if ((error as { code?: unknown }).code === NO_SUCH_STATEMENT && this.client) this.lose(this.client);
       this.over(() => refuse(error));
     }
+  }
+
+  /** Short, since PostgreSQL cuts names. */
+  private nameOf(sql: string): string {
+    const name = this.names.get(sql) ?? `lane${this.names.size}`;
+    this.names.set(sql, name);
+    return name;
   }
 
   private over(told: () => void): void {
@@ -107,15 +115,6 @@ class Lane {
     );
     this.idle.unref();
   }
-}
-
-const names = new Map<string, string>();
-
-/** Short, since PostgreSQL cuts names. Of a text that differs from call to call each call would be kept. */
-function nameOf(sql: string): string {
-  const name = names.get(sql) ?? `lane${names.size}`;
-  names.set(sql, name);
-  return name;
 }
 
 /**
