@@ -14,6 +14,12 @@ import { giveUp } from './front/say.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const meshFile = join(root, 'dist/apps/mesh/mesh.js');
+/**
+ * Code that was compiled before is not compiled again: of a second start's seconds, one. Whoever cleans node_modules away cleans this away.
+ *
+ * @source https://nodejs.org/api/module.html#module-compile-cache
+ */
+const COMPILED = join(root, 'node_modules/.cache/mesh');
 /** The launcher holds a few tables and pipes: a small heap keeps it at the size of Node itself. */
 const LEAN = ['--max-semi-space-size=1', '--max-old-space-size=128'];
 const FOR_DEVELOPERS = new Set(['test', 'check', 'dev', 'build']);
@@ -44,6 +50,7 @@ function builder(args) {
 
 /** Here when this Node is new enough, which saves the memory of a second one; else in a child that ends when this one does. */
 async function handOver(args) {
+  process.env.NODE_COMPILE_CACHE ??= COMPILED; // for all that is started from here on
   if (goodEnough()) {
     const { main } = await import(pathToFileURL(meshFile).href);
     return main(args, node);

@@ -7,7 +7,7 @@ type Db = Awaited<ReturnType<typeof openClient>>;
 
 /** The statements by which purchase-command takes seats, of one buyer and of several. */
 const ONE = { name: 'drill-hold-one', text: 'SELECT n, outcome, said FROM purchase_hold_one($1)' };
-const ALL = { name: 'drill-hold', text: 'SELECT n, outcome, said FROM purchase_hold($1)' };
+const ALL = { name: 'drill-hold', text: 'SELECT n, outcome, said FROM purchase_hold($1, $2, $3)' };
 
 interface Row {
   n: number;
@@ -98,10 +98,11 @@ export class ClaimSeller implements Seller {
   private async call(db: Db, together: readonly Waiting[]) {
     try {
       const requests = together.map((each, n) => requestOf(each, n, this.options.holdSeconds));
+      const nobody = requests.map(() => null); // keys and buyers are not counted here
       const asked =
         requests.length === 1
           ? { ...ONE, values: [JSON.stringify(requests[0])] }
-          : { ...ALL, values: [JSON.stringify(requests)] };
+          : { ...ALL, values: [JSON.stringify(requests), nobody, nobody] };
       const { rows } = await db.query(asked);
       const found = new Map((rows as Row[]).map((row) => [row.n, row]));
       for (const [n, { id, answer }] of together.entries()) answer(answerOf(id, found.get(n)));

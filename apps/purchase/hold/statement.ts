@@ -49,7 +49,7 @@ export type HoldOutcome =
 
 type Row = HoldOutcome & { n: number };
 
-const ALL = 'SELECT n, outcome, said FROM purchase_hold($1)';
+const ALL = 'SELECT n, outcome, said FROM purchase_hold($1, $2, $3)';
 const ONE = 'SELECT n, outcome, said FROM purchase_hold_one($1)';
 
 /** Flat, with what is stored as JSON beside the rest: it is read once there. */
@@ -58,9 +58,12 @@ function wish(request: HoldRequest, n: number) {
   return { n, ...body, ...request, body, lines, tax, show };
 }
 
-/** The statement for so many, and its parameter. */
-const asked = (requests: readonly HoldRequest[]): [string, [string]] =>
-  requests.length === 1 ? [ONE, [JSON.stringify(wish(requests[0]!, 0))]] : [ALL, [JSON.stringify(requests.map(wish))]];
+/** The statement for so many, and its parameters. */
+function asked(requests: readonly HoldRequest[]): [string, unknown[]] {
+  if (requests.length === 1) return [ONE, [JSON.stringify(wish(requests[0]!, 0))]];
+  const [locks, holders] = [requests.map(({ lock }) => lock ?? null), requests.map(({ holder }) => holder ?? null)];
+  return [ALL, [JSON.stringify(requests.map(wish)), locks, holders]];
+}
 
 function inOrder(requests: readonly HoldRequest[], rows: readonly Row[]): HoldOutcome[] {
   const found = new Map(rows.map((row) => [row.n, row]));

@@ -4,7 +4,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * purchase-command: seats taken in one round trip, for one buyer or for many, each all or none and each with an answer of its own.
  * It holds what `libs/resource/idempotency.ts` promises of repeated requests, and writes the events that `#outbox` sends.
  *
- * In one call no two requests name the same seat, buyer or idempotency key; the caller sees to it.
+ * In one call no two requests name the same seat, buyer or idempotency key; the caller sees to it, and numbers them from 0. The locks of their
+ * keys and the buyers whose seats are counted are told beside them, in the same order: what is locked is known before anything is read.
  */
 export class PurchaseHold1795358732339 implements MigrationInterface {
   async up(db: QueryRunner): Promise<void> {
@@ -17,7 +18,7 @@ export class PurchaseHold1795358732339 implements MigrationInterface {
   }
 
   async down(db: QueryRunner): Promise<void> {
-    await db.query('DROP FUNCTION purchase_hold_one(json), purchase_hold(json)');
+    await db.query('DROP FUNCTION purchase_hold_one(json), purchase_hold(json, bigint[], text[])');
     await db.query('DROP TYPE hold_request');
   }
 }
@@ -98,45 +99,42 @@ BEGIN
   said := json_build_object('at', at_text, 'heldUntilAt', until_text);
 END $$`;
 
-const HOLD = `CREATE FUNCTION purchase_hold(requests json) RETURNS TABLE (n integer, outcome text, said json) LANGUAGE plpgsql
+const HOLD = `CREATE FUNCTION purchase_hold(requests json, locks bigint[], holders text[])
+RETURNS TABLE (n integer, outcome text, said json) LANGUAGE plpgsql
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
-  wanted hold_request[];
   mine integer[];   -- whose idempotency keys nobody else is at work on
-  free integer[];   -- who may have what they ask for
-  whole integer[];  -- who got all of it
   ns integer[];
   outcomes text[];
   sayings json[];
+  partial integer[];  -- of whose seats somebody else was quicker with one
+  partial_ids uuid[];
+  partial_screenings uuid[];
 BEGIN
   -- A key that another connection is at work on is not waited for here.
-  SELECT array_agg(r), array_agg(r.n) FILTER (WHERE r.lock IS NULL OR pg_try_advisory_xact_lock(r.lock)) INTO wanted, mine
-    FROM json_populate_recordset(NULL::hold_request, requests) r;
+  SELECT array_agg(l.at - 1) INTO mine FROM unnest(locks) WITH ORDINALITY AS l (lock, at)
+    WHERE l.lock IS NULL OR pg_try_advisory_xact_lock(l.lock);
 
   -- What a buyer holds is counted by one call at a time. In order, here as below: no two calls can wait for each other.
   PERFORM pg_advisory_xact_lock(h.key) FROM (
-    SELECT DISTINCT hashtextextended('holder:' || w.holder, 0) AS key FROM unnest(wanted) w WHERE w.n = ANY(mine) AND w.holder IS NOT NULL
-    ORDER BY 1) h;
+    SELECT DISTINCT hashtextextended('holder:' || h.holder, 0) AS key FROM unnest(holders) WITH ORDINALITY AS h (holder, at)
+    WHERE h.at - 1 = ANY(mine) AND h.holder IS NOT NULL ORDER BY 1) h;
 
-  -- A statement of its own, after the locks, so that it sees what was committed before they were had. Each OFFSET 0 keeps what is
-  -- looked up in it from being looked up again wherever it is named outside; they are lookups, not joins, so that no plan reads a table.
-  SELECT array_agg(v.n) FILTER (WHERE v.outcome <> 'free'), array_agg(v.outcome) FILTER (WHERE v.outcome <> 'free'),
-      array_agg(CASE v.outcome WHEN 'kept' THEN v.kept WHEN 'taken' THEN v.taken WHEN 'too-many-held' THEN to_json(v.unpaid) END)
-        FILTER (WHERE v.outcome <> 'free'),
-      array_agg(v.n) FILTER (WHERE v.outcome = 'free')
-    INTO ns, outcomes, sayings, free
-  FROM (
+  -- A statement of its own, after the locks, so that it sees what was committed before they were had; one for all the rest, so that
+  -- the requests are read once. They are looked up, not joined, so that no plan reads a table; each OFFSET 0 keeps what is looked up
+  -- in it from being looked up again wherever it is named outside.
+  WITH judged AS MATERIALIZED (
     SELECT f.*, CASE
       WHEN NOT f.n = ANY(mine) OR mine IS NULL THEN 'in-flight'
       WHEN NOT (f.kept ->> 'same')::boolean THEN 'reused'
       WHEN f.kept IS NOT NULL THEN 'kept'
       WHEN NOT f.known THEN 'stale'
-      WHEN f.unpaid + f.seats > f.most THEN 'too-many-held'
+      WHEN f.unpaid + cardinality(f.seats) > f."mostHeld" THEN 'too-many-held'
       WHEN f.taken IS NOT NULL THEN 'taken'
       ELSE 'free' END AS outcome
     FROM (
-      SELECT w.n, cardinality(w.seats) AS seats, w."mostHeld" AS most,
+      SELECT w.*,
         (SELECT json_build_object('same', i.request = w.request, 'status', i.status, 'body', i.body) FROM idempotency i
           WHERE i.scope = w.scope AND i."keptAt" > now() - make_interval(secs => w."keptSeconds")) AS kept,
         EXISTS (SELECT 1 FROM known_screening k WHERE k.id = w.screening AND k.version = w."screeningVersion" AND NOT k.removed) AS known,
@@ -145,44 +143,26 @@ BEGIN
             AND (p.state = 'paying' OR p."heldUntilAt" > now())) END AS unpaid,
         (SELECT json_agg(c.seat) FROM seat_claim c
           WHERE c.screening = w.screening AND c.seat = ANY(w.seats) AND c.until > now()) AS taken
-      FROM unnest(wanted) w OFFSET 0) f OFFSET 0) v;
-  IF ns IS NOT NULL THEN
-    RETURN QUERY SELECT u.n, u.outcome, u.said FROM unnest(ns, outcomes, sayings) AS u (n, outcome, said);
-    IF free IS NULL THEN RETURN; END IF;
-  END IF;
-
-  WITH claimed AS (
+      FROM json_populate_recordset(NULL::hold_request, requests) w OFFSET 0) f OFFSET 0
+  ), claimed AS (
     INSERT INTO seat_claim AS c (screening, seat, purchase, until)
-    SELECT w.screening, s.seat, w.id, date_trunc('milliseconds', now()) + make_interval(secs => w."holdSeconds")
-    FROM unnest(wanted) w CROSS JOIN unnest(w.seats) AS s (seat) WHERE w.n = ANY(free)
+    SELECT j.screening, s.seat, j.id, date_trunc('milliseconds', now()) + make_interval(secs => j."holdSeconds")
+    FROM judged j CROSS JOIN unnest(j.seats) AS s (seat) WHERE j.outcome = 'free'
     ORDER BY 1, 2
     ON CONFLICT (screening, seat) DO UPDATE SET purchase = excluded.purchase, until = excluded.until WHERE c.until <= now()
-    RETURNING c.purchase)
-  SELECT array_agg(w.n) INTO whole FROM unnest(wanted) w
-    JOIN (SELECT purchase, count(*) AS seats FROM claimed GROUP BY purchase) g ON g.purchase = w.id AND g.seats = cardinality(w.seats);
-
-  -- Somebody else's call was quicker with one of the seats: the others go back.
-  IF cardinality(free) <> coalesce(cardinality(whole), 0) THEN
-    DELETE FROM seat_claim c USING unnest(wanted) w
-      WHERE w.n = ANY(free) AND NOT w.n = ANY(coalesce(whole, '{}')) AND c.screening = w.screening AND c.seat = ANY(w.seats) AND c.purchase = w.id;
-    RETURN QUERY SELECT w.n, 'taken', (SELECT json_agg(c.seat) FROM seat_claim c
-        WHERE c.screening = w.screening AND c.seat = ANY(w.seats) AND c.until > now())
-      FROM unnest(wanted) w WHERE w.n = ANY(free) AND NOT w.n = ANY(coalesce(whole, '{}'));
-    IF whole IS NULL THEN RETURN; END IF;
-  END IF;
-
-  RETURN QUERY WITH held AS MATERIALIZED (
+    RETURNING c.purchase
+  ), held AS MATERIALIZED (
     -- The times are the database's, so they are put in front of what the caller says of the rest.
-    SELECT w.*, u.until, u.until_text, t.at_text, s.history,
-      '"heldUntilAt":"' || u.until_text || '","history":' || s.history || ',' || substr(w.body::text, 2, length(w.body::text) - 2)
-        || ',"lines":' || w.lines || ',"tax":' || w.tax || ',"show":' || w.show || '}' AS rest
+    SELECT j.*, u.until, u.until_text, t.at_text, s.history,
+      '"heldUntilAt":"' || u.until_text || '","history":' || s.history || ',' || substr(j.body::text, 2, length(j.body::text) - 2)
+        || ',"lines":' || j.lines || ',"tax":' || j.tax || ',"show":' || j.show || '}' AS rest
     FROM (SELECT to_char(now() AT TIME ZONE 'UTC', ${ISO}) AS at_text, date_trunc('milliseconds', now()) AS at OFFSET 0) t
-    CROSS JOIN unnest(wanted) w
+    CROSS JOIN judged j
+    JOIN (SELECT purchase, count(*) AS seats FROM claimed GROUP BY purchase) g ON g.purchase = j.id AND g.seats = cardinality(j.seats)
     CROSS JOIN LATERAL (SELECT e.until, to_char(e.until AT TIME ZONE 'UTC', ${ISO}) AS until_text
-      FROM (SELECT t.at + make_interval(secs => w."holdSeconds") AS until OFFSET 0) e OFFSET 0) u
+      FROM (SELECT t.at + make_interval(secs => j."holdSeconds") AS until OFFSET 0) e OFFSET 0) u
     CROSS JOIN LATERAL (SELECT '[{"at":"' || t.at_text || '","what":"held"'
-      || coalesce(',"by":' || to_json(w.by)::text, '') || '}]' AS history OFFSET 0) s
-    WHERE w.n = ANY(whole)
+      || coalesce(',"by":' || to_json(j.by)::text, '') || '}]' AS history OFFSET 0) s
   ), sold AS (
     INSERT INTO purchase (id, version, chain, cinema, screening, customer, "accessKeyHash", "soldBy", state, lines, "totalMinor",
       "taxMinor", tax, currency, "heldUntilAt", show, history, email, "overAt")
@@ -201,6 +181,22 @@ BEGIN
     FROM held h WHERE h.scope IS NOT NULL
     ON CONFLICT (scope) DO UPDATE SET request = excluded.request, status = excluded.status, headers = excluded.headers,
       body = excluded.body, "keptAt" = now()
-  )
-  SELECT h.n, 'held', json_build_object('at', h.at_text, 'heldUntilAt', h.until_text) FROM held h;
+  ), answered AS (
+    SELECT h.n, 'held' AS outcome, json_build_object('at', h.at_text, 'heldUntilAt', h.until_text) AS said, h.id, h.screening FROM held h
+    UNION ALL
+    SELECT j.n, j.outcome, CASE j.outcome WHEN 'kept' THEN j.kept WHEN 'taken' THEN j.taken WHEN 'too-many-held' THEN to_json(j.unpaid) END,
+      j.id, j.screening
+    FROM judged j WHERE j.outcome <> 'free' OR NOT EXISTS (SELECT 1 FROM held h WHERE h.n = j.n))
+  SELECT array_agg(a.n) FILTER (WHERE a.outcome <> 'free'), array_agg(a.outcome) FILTER (WHERE a.outcome <> 'free'),
+      array_agg(a.said) FILTER (WHERE a.outcome <> 'free'), array_agg(a.n) FILTER (WHERE a.outcome = 'free'),
+      array_agg(a.id) FILTER (WHERE a.outcome = 'free'), array_agg(a.screening) FILTER (WHERE a.outcome = 'free')
+    INTO ns, outcomes, sayings, partial, partial_ids, partial_screenings FROM answered a;
+
+  RETURN QUERY SELECT u.n, u.outcome, u.said FROM unnest(ns, outcomes, sayings) AS u (n, outcome, said);
+  IF partial IS NULL THEN RETURN; END IF;
+  -- Their other seats go back.
+  DELETE FROM seat_claim c WHERE c.screening = ANY(partial_screenings) AND c.purchase = ANY(partial_ids);
+  RETURN QUERY SELECT w.n, 'taken', (SELECT json_agg(c.seat) FROM seat_claim c
+      WHERE c.screening = w.screening AND c.seat = ANY(w.seats) AND c.until > now())
+    FROM json_populate_recordset(NULL::hold_request, requests) w WHERE w.n = ANY(partial);
 END $$`;
