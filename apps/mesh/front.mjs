@@ -29,6 +29,7 @@ if (Number(process.versions.node.split('.')[0]) < 20)
   giveUp(`mesh: this is Node ${process.versions.node}; npm start needs Node 20 or newer from https://nodejs.org.`);
 
 await ensureInstalled(root, { dev: FOR_DEVELOPERS.has(verb) });
+process.env.NODE_COMPILE_CACHE ??= COMPILED; // for all that is started from here on
 const installedAt = Date.now();
 const node = realNode(root) ?? giveUp(...NO_NODE);
 
@@ -50,7 +51,6 @@ function builder(args) {
 
 /** Here when this Node is new enough, which saves the memory of a second one; else in a child that ends when this one does. */
 async function handOver(args) {
-  process.env.NODE_COMPILE_CACHE ??= COMPILED; // for all that is started from here on
   if (goodEnough()) {
     const { main } = await import(pathToFileURL(meshFile).href);
     return main(args, node);
