@@ -14,12 +14,6 @@ import { giveUp } from './front/say.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const meshFile = join(root, 'dist/apps/mesh/mesh.js');
-/**
- * Code that was compiled before is not compiled again: of a second start's seconds, one. Whoever cleans node_modules away cleans this away.
- *
- * @source https://nodejs.org/api/module.html#module-compile-cache
- */
-const COMPILED = join(root, 'node_modules/.cache/mesh');
 /** The launcher holds a few tables and pipes: a small heap keeps it at the size of Node itself. */
 const LEAN = ['--max-semi-space-size=1', '--max-old-space-size=128'];
 const FOR_DEVELOPERS = new Set(['test', 'check', 'dev', 'build']);
@@ -29,7 +23,6 @@ if (Number(process.versions.node.split('.')[0]) < 20)
   giveUp(`mesh: this is Node ${process.versions.node}; npm start needs Node 20 or newer from https://nodejs.org.`);
 
 await ensureInstalled(root, { dev: FOR_DEVELOPERS.has(verb) });
-process.env.NODE_COMPILE_CACHE ??= COMPILED; // for all that is started from here on
 const installedAt = Date.now();
 const node = realNode(root) ?? giveUp(...NO_NODE);
 
