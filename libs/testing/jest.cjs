@@ -19,7 +19,7 @@ const specs = {
 
 /** What has bounds in seconds on a whole mesh wants the machine to itself. */
 const TIMED = [
-  ...['dev', 'faults', 'folded', 'identity', 'unfolded'].map((name) => `/${name}\\.mesh\\.spec\\.ts$`),
+  ...['dev', 'faults', 'folded', 'identity', 'new', 'unfolded'].map((name) => `/${name}\\.mesh\\.spec\\.ts$`),
   '\\.parts\\.spec\\.ts$',
 ];
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Environment } from '#config';
 import { quietPort } from '#postgres';
 import type { HostSource } from '../supervise/group.js';
@@ -78,7 +79,15 @@ export async function planOf(options: UpOptions, env: Environment, node: string)
   const configGiven = env.secret('CONFIG_URL');
   // Roles that a real product plays are not started.
   const here = processes.filter((name) => !(name === 'discovery' && consulGiven) && !(name === 'config' && configGiven));
-  const port = async (wanted: number) => wanted || (await quietPort());
+  const drawn = new Set<number>();
+  const port = async (wanted: number): Promise<number> => {
+    if (wanted) return wanted;
+    const found = await quietPort();
+    // By chance the same is free twice.
+    if (drawn.has(found)) return port(0);
+    drawn.add(found);
+    return found;
+  };
   const ports = {
     gateway: await port(options.port),
     config: await port(options.configPort),
@@ -109,6 +118,9 @@ export async function planOf(options: UpOptions, env: Environment, node: string)
 export const DEFAULT_PORTS = { gateway: 8080, config: 8888, discovery: 8500 };
 const FLAGS: Record<string, string> = { gateway: '--port', config: '--config-port', discovery: '--discovery-port' };
 
+/** For another's trial of a port to be over, ms. */
+const TRIED_MS = 100;
+
 /** What is wrong with each port that is taken; empty when all can be had. */
 export async function takenPorts(
   { folding, ports }: Pick<Plan, 'folding' | 'ports'>,
@@ -116,6 +128,7 @@ export async function takenPorts(
 ): Promise<ReturnType<typeof portTaken>[]> {
   const faults = Object.entries(ports)
     .filter(([name]) => folding.flat().includes(name))
-    .map(async ([name, port]) => ((await isFree(port, bind)) ? [] : [portTaken(`the ${name}`, port, FLAGS[name] ?? '--port', portOwner(port))])); // prettier-ignore
+    // Twice, for somebody may have tried it just then, as we do.
+    .map(async ([name, port]) => ((await isFree(port, bind)) || (await pause(TRIED_MS), await isFree(port, bind)) ? [] : [portTaken(`the ${name}`, port, FLAGS[name] ?? '--port', portOwner(port))])); // prettier-ignore
   return (await Promise.all(faults)).flat();
 }
