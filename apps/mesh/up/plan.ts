@@ -66,6 +66,18 @@ export function onlyOf(only: string, all: readonly string[]): string[] {
   return all.filter((name) => chosen.has(name));
 }
 
+/** The ports that were asked for; of those that any will do for, each another. */
+async function portsOf({ port: gateway, configPort: config, discoveryPort: discovery }: UpOptions) {
+  const ports = { gateway, config, discovery };
+  for (const [name, wanted] of Object.entries(ports) as [keyof typeof ports, number][]) {
+    if (wanted) continue;
+    const others = Object.values(ports);
+    do ports[name] = await quietPort();
+    while (others.includes(ports[name])); // by chance the same is free twice
+  }
+  return ports;
+}
+
 /**
  * Decides what runs, where.
  *
@@ -79,20 +91,7 @@ export async function planOf(options: UpOptions, env: Environment, node: string)
   const configGiven = env.secret('CONFIG_URL');
   // Roles that a real product plays are not started.
   const here = processes.filter((name) => !(name === 'discovery' && consulGiven) && !(name === 'config' && configGiven));
-  const drawn = new Set<number>();
-  const port = async (wanted: number): Promise<number> => {
-    if (wanted) return wanted;
-    const found = await quietPort();
-    // By chance the same is free twice.
-    if (drawn.has(found)) return port(0);
-    drawn.add(found);
-    return found;
-  };
-  const ports = {
-    gateway: await port(options.port),
-    config: await port(options.configPort),
-    discovery: await port(options.discoveryPort),
-  };
+  const ports = await portsOf(options);
   const databaseUrl = env.databaseIsEmbedded ? undefined : env.databaseUrl;
   return {
     processes,
