@@ -30,7 +30,7 @@ describe('a new resource, as it is', () => {
     symlinkSync(join(projectRoot, 'node_modules'), join(root, 'node_modules'), 'dir');
     newResource('gift-card', { root });
     await node('apps/mesh/front.mjs', 'build');
-    mesh = await startWholeMesh({ root, fold: ['--only', 'gift-card'] });
+    mesh = await startWholeMesh({ root });
   }, 60_000);
   afterAll(async () => {
     await mesh?.stop();
