@@ -1,13 +1,27 @@
 import { join } from 'node:path';
-import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Put, Query, Res, ValidationPipe } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Get,
+  Headers,
+  HttpCode,
+  Inject,
+  Injectable,
+  Param,
+  Post,
+  Put,
+  Query,
+  Res,
+  ValidationPipe,
+} from '@nestjs/common';
 import { Type } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, IsString, Length, Matches, Max, Min, ValidateIf, type ValidationError } from 'class-validator';
 import type { FastifyReply } from 'fastify';
 import { Allow, currentCaller, Public } from '#auth';
 import {
   type ConfigEnvironment,
+  ConfigFiles,
   environment,
-  fileSources,
   type PropertySource,
   readSection,
   revisionOf,
@@ -74,10 +88,23 @@ const checked = new ValidationPipe({ whitelist: true, forbidNonWhitelisted: true
 
 const authorOf = (claimed?: string) => (claimed ? `${claimed} (${currentCaller().id})` : currentCaller().id);
 
+/** What is in force: the overrides over the files. */
+@Injectable()
+export class InForce {
+  private readonly files = new ConfigFiles(join(environment().root, 'config'));
+
+  constructor(@Inject(Overrides) private readonly overrides: Overrides) {}
+
+  of(name: string, profiles: string[]): ConfigEnvironment {
+    const propertySources = [...this.overrides.sources(name, profiles), ...this.files.sources(name, profiles)];
+    return { name, profiles, label: null, version: revisionOf(propertySources), state: null, propertySources };
+  }
+}
+
 /** Spring Cloud Config's environment endpoint over config/ and the overrides. @source Spring Cloud Config Server */
 @Controller()
 export class ConfigController {
-  constructor(@Inject(Overrides) private readonly overrides: Overrides) {}
+  constructor(@Inject(InForce) private readonly inForce: InForce) {}
 
   @Get(':application/:profile')
   @Public()
@@ -91,7 +118,7 @@ export class ConfigController {
     if (![application, ...profiles].every((name) => NAME.test(name))) {
       throw new Problem('not-found', 404, 'names of applications and profiles are lower-case letters, digits and dashes');
     }
-    const answer = environmentOf(application, profiles, this.overrides.sources(application, profiles));
+    const answer = this.inForce.of(application, profiles);
     const etag = `"${answer.version}"`;
     if (known === etag) await reply.status(304).header('ETag', etag).send();
     else await reply.header('ETag', etag).send(answer);
@@ -102,13 +129,16 @@ export class ConfigController {
 @Controller('overrides')
 @Allow('operator')
 export class OverridesController {
-  constructor(@Inject(Overrides) private readonly overrides: Overrides) {}
+  constructor(
+    @Inject(Overrides) private readonly overrides: Overrides,
+    @Inject(InForce) private readonly inForce: InForce,
+  ) {}
 
   /** @throws Problem `invalid-input` (400) with key and expected type when a section refuses the value */
   @Put()
   async set(@Body(checked) { application, profile, key, value, author }: Override) {
     const change = { application, profile, key, value };
-    refuseWrong([change], this.overrides);
+    refuseWrong([change], this.inForce);
     const [made] = await this.overrides.change([change], authorOf(author));
     return made;
   }
@@ -126,21 +156,12 @@ export class OverridesController {
   }
 }
 
-function environmentOf(name: string, profiles: string[], overrides: PropertySource[]): ConfigEnvironment {
-  const files = fileSources(join(environment().root, 'config'), name, profiles);
-  const propertySources = [...overrides, ...files];
-  return { name, profiles, label: null, version: revisionOf(propertySources), state: null, propertySources };
-}
-
 /** The rooms' sections are known here, so a value they would refuse is refused before anyone is told of it. */
-function refuseWrong(
-  changes: readonly { application: string; profile: string; key: string; value: Scalar }[],
-  overrides: Overrides,
-) {
+function refuseWrong(changes: readonly { application: string; profile: string; key: string; value: Scalar }[], inForce: InForce) {
   for (const { application, profile, key, value } of changes) {
     if (value === null) continue;
     const profiles = profile === 'default' ? [environment().profile] : [profile];
-    const others = environmentOf(application, profiles, overrides.sources(application, profiles)).propertySources;
+    const others = inForce.of(application, profiles).propertySources;
     const sources = [{ name: 'this change', source: { [key]: value } }, ...others];
     const wrong = platformSections.flatMap((cls) => readSection(cls, sources).faults).filter((fault) => fault.key === key);
     if (wrong.length > 0) throw invalidInput(wrong.map(({ expected }) => ({ pointer: '/value', detail: `${key}: ${expected}` })));
@@ -154,7 +175,7 @@ export const ConfigServer = service({
   settings: 'files',
   tables: [ConfigChange],
   controllers: [OverridesController, ConfigController],
-  providers: [Overrides],
+  providers: [Overrides, InForce],
 });
 
 await serve(import.meta, ConfigServer);

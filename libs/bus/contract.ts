@@ -143,6 +143,31 @@ export function busContract(open: OpenBench): void {
     expectInOrder(await bench.seen());
   });
 
+  it('has events handled together that leave it to that, in order with those that are handled alone, and finds the one that fails', async () => {
+    const name = bench.name('joint');
+    const alone = name.replace('.joint', '.alone');
+    const runs: number[][] = [];
+    let isBroken = true;
+    const all = async (_: unknown, contexts: readonly BusContext[]) => {
+      runs.push(contexts.map(({ event }) => event.version));
+      for (const context of contexts) await note(undefined, context);
+      if (isBroken && contexts.some(({ event }) => event.version === 5)) throw new TypeError('not today');
+    };
+    const server = bench.server({ over: { 'bus.retryMaxMs': 100 } });
+    const handle: Handler = async (_, context) => context.together(all, context);
+    server.addHandler(name, handle as never, true, { isJoint: true });
+    server.addHandler(alone, note as never, true);
+    await bench.send(...[name, name, alone, name, name].map((each, i) => bench.event(each, 'k', i + 1)));
+    server.listen(() => undefined);
+    await until('the last fails by itself', () => runs.some(([version]) => version === 5));
+    expect((await bench.seen()).map(({ version }) => version)).toEqual([1, 2, 3, 4]);
+    isBroken = false;
+    await bench.untilSeen(5);
+    await server.close();
+    expectInOrder(await bench.seen());
+    expect(runs.slice(0, 4)).toEqual([[1, 2], [4, 5], [1], [2]]);
+  });
+
   it('gives up a handler that hangs, and tries again', async () => {
     const name = bench.name('hung');
     let tries = 0;

@@ -48,6 +48,8 @@ class HandlerErrors implements ExceptionFilter<unknown> {
  *
  * `@EventPattern(name, { views: ['movie_view'] })` says which tables a shared handler fills, all of them, and that it does nothing
  * else: these tables can then be built again from the log while they serve. It names no schema in its statements.
+ *
+ * `isJoint: true` says that a handler leaves all that it does to `BusContext.together`.
  */
 export class BusServer extends Server implements CustomTransportStrategy {
   override readonly propagatesEventHandlerErrors = true;
@@ -89,7 +91,8 @@ export class BusServer extends Server implements CustomTransportStrategy {
     const name = this.normalizePattern(pattern);
     if (!isEventHandler) throw new Error(`the bus carries events, not requests: '${name}' wants @EventPattern`);
     const handlers = extras.broadcast === true ? this.broadcast : this.shared;
-    const handle: Handle = (context) => this.call(callback, context);
+    const call = (context: BusContext) => this.call(callback, context);
+    const handle: Handle = Object.assign(call, { isJoint: extras.isJoint === true });
     handlers.set(name, [...(handlers.get(name) ?? []), handle]);
     if (handlers === this.shared) this.fills(name, handle, extras.views as readonly string[] | undefined);
     this.messageHandlers.set(name, Object.assign(callback, { isEventHandler, extras }));

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import {
   ConfigError,
   environment,
   fileSettings,
+  ConfigFiles,
   fileSources,
   flatten,
   loadSettings,
@@ -47,6 +48,22 @@ describe('configuration files', () => {
     const merged = merge(fileSources(dir, 'gateway', ['dev']));
     expect(Object.fromEntries([...merged].map(([key, { value }]) => [key, value]))).toEqual({ a: 4, b: 3, c: 2, d: 1 });
     expect(merged.get('b')!.origin).toBe('file:config/application-dev.yml');
+  });
+
+  it('are read again when they change, and only then', () => {
+    const files = new ConfigFiles(dir);
+    const source = () => files.sources('gateway', [])[0]!.source;
+    file('gateway.yml', 'a: 1');
+    expect(source()).toEqual({ a: 1 });
+    file('gateway.yml', 'a: 2'); // as long, and hardly later
+    expect(source()).toEqual({ a: 2 });
+    utimesSync(join(dir, 'gateway.yml'), 1e9, 1e9);
+    const known = source();
+    expect(source()).toBe(known);
+    file('gateway.yml', 'a: 3');
+    expect(source()).toEqual({ a: 3 });
+    rmSync(join(dir, 'gateway.yml'));
+    expect(files.sources('gateway', [])).toEqual([]);
   });
 
   it('are flat on the wire and a tree again, a list being taken whole', () => {

@@ -4,6 +4,7 @@ export { Section, sectionName, readSection, faultText, type ConfigFault, type Se
 export { Settings, ConfigError, type SettingsOrigin } from './settings.js';
 export { fileSettings, loadSettings, revisionOf, type FileOptions, type LoadOptions } from './load.js';
 export {
+  ConfigFiles,
   fileSources,
   flatten,
   merge,

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 
@@ -57,24 +57,49 @@ function readYaml(file: string): unknown {
   }
 }
 
-/**
- * The files of `dir` that concern an application, the strongest first: its own for each profile, the shared for each profile, its own,
- * the shared. Of several profiles the last is the strongest.
- *
- * @throws Error naming the file that is not valid YAML
- * @source Spring Cloud Config, "Locating Remote Configuration Resources"
- */
-export function fileSources(dir: string, application: string, profiles: readonly string[]): PropertySource[] {
-  const names = [
-    ...[...profiles].reverse().flatMap((profile) => [`${application}-${profile}`, `application-${profile}`]),
-    application,
-    'application',
-  ];
-  return [...new Set(names)]
-    .map((name) => ({ name: `file:config/${name}.yml`, file: join(dir, `${name}.yml`) }))
-    .filter(({ file }) => existsSync(file))
-    .map(({ name, file }) => ({ name, source: flatten(readYaml(file)) }));
+/** A file that was written so lately may be written again without a sign of it: clocks of file systems are coarse, ms. */
+const COARSE_MS = 1000;
+
+/** The files of a folder, each read again once it has changed. */
+export class ConfigFiles {
+  private readonly known = new Map<string, { stamp: string; source: Flat }>();
+
+  constructor(private readonly dir: string) {}
+
+  /**
+   * Those that concern an application, the strongest first: its own for each profile, the shared for each profile, its own, the shared.
+   * Of several profiles the last is the strongest.
+   *
+   * @throws Error naming the file that is not valid YAML
+   * @source Spring Cloud Config, "Locating Remote Configuration Resources"
+   */
+  sources(application: string, profiles: readonly string[]): PropertySource[] {
+    const names = [
+      ...[...profiles].reverse().flatMap((profile) => [`${application}-${profile}`, `application-${profile}`]),
+      application,
+      'application',
+    ];
+    return [...new Set(names)].flatMap((name) => {
+      const source = this.read(join(this.dir, `${name}.yml`));
+      return source ? [{ name: `file:config/${name}.yml`, source }] : [];
+    });
+  }
+
+  private read(file: string): Flat | undefined {
+    const stat = statSync(file, { throwIfNoEntry: false });
+    if (!stat) return undefined;
+    const stamp = `${stat.mtimeMs} ${stat.size} ${stat.ino}`;
+    const known = this.known.get(file);
+    if (known?.stamp === stamp) return known.source;
+    const source = flatten(readYaml(file));
+    if (Date.now() - stat.mtimeMs > COARSE_MS) this.known.set(file, { stamp, source });
+    return source;
+  }
 }
+
+/** The files of `dir` as they are now. @see ConfigFiles.sources */
+export const fileSources = (dir: string, application: string, profiles: readonly string[]): PropertySource[] =>
+  new ConfigFiles(dir).sources(application, profiles);
 
 /** The value of each key and where it came from, the first source winning. A list is taken whole from the source that wins it. */
 export function merge(sources: readonly PropertySource[]): Map<string, { value: Scalar; origin: string }> {

@@ -8,6 +8,7 @@ import { mergePatch, readInput, readPatch } from './input.js';
 import { filtersOf, filterSql, readParameters } from './list/list.js';
 import { inputSchema } from './openapi/schema.js';
 import { CommandController, commandService, listShape, Row, Shape, shapes } from './resource.js';
+import { inTheEnd } from './projection.js';
 import { entityTags, isUnchanged } from './row.js';
 
 class Area {
@@ -247,5 +248,24 @@ describe('entity tags', () => {
     expect(entityTags('If-Match', '*')).toBe('*');
     for (const wrong of ['1', '"1', 'w/"1"', '']) expect((await problem(() => entityTags('If-Match', wrong))).status).toBe(400);
     expect([isUnchanged('*', 1), isUnchanged('"2", W/"1"', 1), isUnchanged('"2"', 1)]).toEqual([true, true, false]);
+  });
+});
+
+describe('what becomes of a row in the end', () => {
+  const event = (key: string, version: number) => ({ id: '', name: 'hall.changed', key, version, body: {}, at: '' });
+  const ends = (...made: [string, number, object | null][]) =>
+    [...inTheEnd(made.map(([key, version, row]) => ({ event: event(key, version), row })))].map(
+      ({ event: { key, version }, row }) => [key, version, row],
+    );
+
+  it('is what its newest event says, and what older ones say of other columns', () => {
+    expect(ends(['a', 1, { x: 1, y: 1 }], ['b', 1, { x: 1 }], ['a', 2, { x: 2 }])).toEqual([
+      ['a', 2, { x: 2, y: 1 }],
+      ['b', 1, { x: 1 }],
+    ]);
+  });
+
+  it('is not changed by what comes late, nor by what comes twice', () => {
+    expect(ends(['a', 3, null], ['a', 2, { x: 2 }], ['a', 3, { x: 3 }])).toEqual([['a', 3, null]]);
   });
 });

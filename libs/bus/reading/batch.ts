@@ -3,14 +3,18 @@ import { newContext, runWith } from '#context';
 import type { Counter, Histogram, Metrics } from '#metrics';
 import type { Storage } from '#storage';
 import type { BusConfig } from '../bus-section.js';
-import { BusContext, type BusEvent } from '../event.js';
+import { BusContext, type BusEvent, Joint } from '../event.js';
 import { HandlersLate } from '../parking/blame.js';
 import { park, parkedKeys, takeDue, unpark, type Verdict } from '../parking/parking.js';
 import { handledBefore, keepHandled, move } from '../places.js';
 import type { EventSource, Place, Read, Taken } from '../source.js';
 
 /** Does what one event asks for, in `context.tx`. */
-export type Handle = (context: BusContext) => Promise<void>;
+export interface Handle {
+  (context: BusContext): Promise<void>;
+  /** It does all by `context.together`, so that what others have left to be done later need not be done before it. */
+  isJoint?: boolean;
+}
 
 export interface BatchOptions {
   /** By event name; those of one name are called one after the other. */
@@ -152,20 +156,27 @@ export class Batches {
     isFor: (event: BusEvent) => boolean,
   ): Promise<Taken[]> {
     const until = performance.now() + this.options.config.batchMs;
-    for (const [at, { event }] of taken.entries()) {
+    const joint = new Joint();
+    let done = 0;
+    for (const { event } of taken) {
       const handlers = this.options.handlers.get(event.name);
-      if (handlers && isFor(event)) await this.inTime(event, this.handle(tx, event, handlers));
-      if (performance.now() > until || stop.aborted) return taken.slice(0, at + 1);
+      if (handlers && isFor(event)) await this.inTime(event, this.handle(tx, event, handlers, joint));
+      done++;
+      if (performance.now() > until || stop.aborted) break;
     }
-    return [...taken];
+    await joint.settle(tx);
+    return taken.slice(0, done);
   }
 
-  private async handle(tx: EntityManager, event: BusEvent, handlers: readonly Handle[]): Promise<void> {
+  private async handle(tx: EntityManager, event: BusEvent, handlers: readonly Handle[], joint: Joint): Promise<void> {
     const init = event.traceId === undefined ? { tx } : { tx, traceId: event.traceId };
-    const context = new BusContext(event, tx);
+    const context = new BusContext(event, tx, joint);
     await runWith(newContext(init), async () => {
       // One after the other: they share one connection.
-      for (const handle of handlers) await handle(context);
+      for (const handle of handlers) {
+        if (!handle.isJoint) await joint.settle(tx);
+        await handle(context);
+      }
     });
   }
 
