@@ -18,15 +18,7 @@ import { Type } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, IsString, Length, Matches, Max, Min, ValidateIf, type ValidationError } from 'class-validator';
 import type { FastifyReply } from 'fastify';
 import { Allow, currentCaller, Public } from '#auth';
-import {
-  type ConfigEnvironment,
-  ConfigFiles,
-  environment,
-  type PropertySource,
-  readSection,
-  revisionOf,
-  type Scalar,
-} from '#config';
+import { type ConfigEnvironment, ConfigFiles, environment, readSection, revisionOf, type Scalar } from '#config';
 import { invalidInput, Problem } from '#problem';
 import { platformSections, serve, service } from '#service';
 import { ConfigChange, Overrides } from './overrides.js';
