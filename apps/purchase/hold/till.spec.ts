@@ -25,6 +25,17 @@ const till = (over: Partial<PurchaseConfig> = {}, storage = hall.storage) => {
   const config = Object.assign(new PurchaseConfig(), hall.mesh.running('purchase-command').app.get(PurchaseConfig), over);
   return new Till(storage, config, log, new Metrics('test'));
 };
+/** The hall's storage, and which seats each of its calls asked for. */
+function watched() {
+  const calls: string[][] = [];
+  const storage = Object.create(hall.storage) as typeof hall.storage;
+  storage.statement = (sql, params, did) => {
+    const requests = [JSON.parse(String(params[0])) as HoldRequest | HoldRequest[]].flat();
+    calls.push(requests.map(({ seats }) => seats.join('+')));
+    return hall.storage.statement(sql, params, did);
+  };
+  return { storage, calls };
+}
 /** Different numbers, the same each time: a generator of Lehmer's. */
 const dice = (seed: number) => () => (seed = (seed * 48271) % 2147483647) / 2147483647;
 const some = (luck: () => number, count: number) => [...SEATS].sort(() => luck() - 0.5).slice(0, count);
@@ -129,47 +140,31 @@ describe('the till', () => {
   }
 
   it('serves one who comes alone at once, those who come meanwhile jointly, and the earlier of two first', async () => {
-    const [id, sizes] = [await plan(), [] as number[]];
-    const storage = Object.create(hall.storage) as typeof hall.storage;
-    storage.statement = (sql, params, did) => {
-      sizes.push([JSON.parse(String(params[0])) as unknown].flat().length);
-      return hall.storage.statement(sql, params, did);
-    };
+    const [id, { storage, calls }] = [await plan(), watched()];
     const one = till({ holdsAtOnce: 1 }, storage);
     const wishes = [['A1'], ['A2', 'A3'], ['A3', 'A4'], ['A4'], ['A5']];
     const outcomes = await oneThenAll(one, wishes.map((seats) => request(id, seats))); // prettier-ignore
     expect(outcomes.map(({ outcome }) => outcome)).toEqual(['held', 'held', 'taken', 'held', 'held']);
     // A4 was first asked for by one who waits: who comes later waits behind.
-    expect(sizes).toEqual([1, 2, 1, 1]);
+    expect(calls).toEqual([['A1'], ['A2+A3', 'A5'], ['A3+A4'], ['A4']]);
   });
 
   it('lets two calls go at a time, but none for what the other may get', async () => {
-    const [id, asked] = [await plan(), [] as string[][]];
-    const storage = Object.create(hall.storage) as typeof hall.storage;
-    storage.statement = (sql, params, did) => {
-      const requests = [JSON.parse(String(params[0])) as HoldRequest | HoldRequest[]].flat();
-      asked.push(requests.map(({ seats }) => seats.join('+')));
-      return hall.storage.statement(sql, params, did);
-    };
+    const [id, { storage, calls }] = [await plan(), watched()];
     const one = till({ holdsAtOnce: 2 }, storage);
     const wishes = [['A1'], ['A1', 'A2'], ['A3'], ['A2'], ['A4']];
     const outcomes = await oneThenAll(one, wishes.map((seats) => request(id, seats))); // prettier-ignore
     expect(outcomes.map(({ outcome }) => outcome)).toEqual(['held', 'taken', 'held', 'held', 'held']);
-    expect(asked.slice(0, 2)).toEqual([['A1'], ['A3', 'A4']]);
-    const [first, second] = ['A1+A2', 'A2'].map((seats) => asked.findIndex((call) => call.includes(seats)));
+    expect(calls.slice(0, 2)).toEqual([['A1'], ['A3', 'A4']]);
+    const [first, second] = ['A1+A2', 'A2'].map((seats) => calls.findIndex((call) => call.includes(seats)));
     expect(first).toBeLessThan(second!);
   });
 
   it('serves those who come in one turn in one call', async () => {
-    const [id, sizes] = [await plan(), [] as number[]];
-    const storage = Object.create(hall.storage) as typeof hall.storage;
-    storage.statement = (sql, params, did) => {
-      sizes.push([JSON.parse(String(params[0])) as unknown].flat().length);
-      return hall.storage.statement(sql, params, did);
-    };
+    const [id, { storage, calls }] = [await plan(), watched()];
     const one = till({}, storage);
     await Promise.all(['A1', 'A2', 'A3'].map((seat) => one.hold(request(id, [seat]))));
-    expect(sizes).toEqual([3]);
+    expect(calls).toEqual([['A1', 'A2', 'A3']]);
   });
 
   it('lets nobody suffer for what is wrong with another', async () => {
