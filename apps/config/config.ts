@@ -18,7 +18,7 @@ import { Type } from 'class-transformer';
 import { IsIn, IsInt, IsOptional, IsString, Length, Matches, Max, Min, ValidateIf, type ValidationError } from 'class-validator';
 import type { FastifyReply } from 'fastify';
 import { Allow, currentCaller, Public } from '#auth';
-import { type ConfigEnvironment, ConfigFiles, environment, readSection, revisionOf, type Scalar } from '#config';
+import { type ConfigEnvironment, ConfigFiles, environment, readSections, revisionOf, type Scalar } from '#config';
 import { invalidInput, Problem } from '#problem';
 import { platformSections, serve, service } from '#service';
 import { ConfigChange, Overrides } from './overrides.js';
@@ -155,7 +155,9 @@ function refuseWrong(changes: readonly { application: string; profile: string; k
     const profiles = profile === 'default' ? [environment().profile] : [profile];
     const others = inForce.of(application, profiles).propertySources;
     const sources = [{ name: 'this change', source: { [key]: value } }, ...others];
-    const wrong = platformSections.flatMap((cls) => readSection(cls, sources).faults).filter((fault) => fault.key === key);
+    const wrong = readSections(platformSections, sources)
+      .flatMap(({ faults }) => faults)
+      .filter((fault) => fault.key === key);
     if (wrong.length > 0) throw invalidInput(wrong.map(({ expected }) => ({ pointer: '/value', detail: `${key}: ${expected}` })));
   }
 }

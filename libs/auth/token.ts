@@ -125,7 +125,8 @@ export class Verifier {
     entries: number,
     private readonly now: () => number = Date.now,
   ) {
-    this.cache = new LRUCache({ max: entries });
+    // With `max` it would take the room of all entries at once, in every process.
+    this.cache = new LRUCache({ maxSize: entries, sizeCalculation: () => 1 });
   }
 
   /** How many tokens are remembered. */

@@ -1,6 +1,6 @@
 export { clientSecretName, makeSecrets } from './secrets.js';
 export { bareEnvironment, environment, projectRoot, type Environment, type RuntimeFile } from './environment.js';
-export { Section, sectionName, readSection, faultText, type ConfigFault, type SectionClass } from './section.js';
+export { Section, sectionName, readSections, faultText, type ConfigFault, type SectionClass } from './section.js';
 export { Settings, ConfigError, type SettingsOrigin } from './settings.js';
 export { fileSettings, loadSettings, revisionOf, type FileOptions, type LoadOptions } from './load.js';
 export {

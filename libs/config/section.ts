@@ -59,18 +59,30 @@ function leaves(errors: ValidationError[], prefix: string): { key: string; expec
   });
 }
 
-/** Read `cls` out of the sources: the section, or what is wrong with it. */
-export function readSection<T extends object>(
-  cls: SectionClass<T>,
-  sources: readonly PropertySource[],
-): { section: T; faults: ConfigFault[] } {
-  const name = sectionName(cls);
+/** What was read of a section, and what is wrong with it. */
+export interface ReadSection<T extends object = object> {
+  cls: SectionClass<T>;
+  section: T;
+  faults: ConfigFault[];
+}
+
+/** Read sections out of the sources. */
+export function readSections(classes: readonly SectionClass[], sources: readonly PropertySource[]): ReadSection[] {
   const merged = merge(sources);
   const tree = unflatten(Object.fromEntries([...merged].map(([key, { value }]) => [key, value])));
+  return classes.map((cls) => readSection(cls, tree, merged));
+}
+
+function readSection<T extends object>(
+  cls: SectionClass<T>,
+  tree: Record<string, unknown>,
+  merged: ReturnType<typeof merge>,
+): ReadSection<T> {
+  const name = sectionName(cls);
   const raw = (name.split('.').reduce<unknown>((at, part) => (at as Record<string, unknown> | undefined)?.[part], tree) ??
     {}) as Record<string, unknown>;
   const section = plainToInstance(cls, coerce(cls, raw));
   const errors = validateSync(section, { whitelist: true, forbidNonWhitelisted: true });
   const faults = leaves(errors, name).map((fault) => ({ ...fault, origin: merged.get(fault.key)?.origin }));
-  return { section, faults };
+  return { cls, section, faults };
 }

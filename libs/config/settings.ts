@@ -1,5 +1,5 @@
 import type { Log } from '#log';
-import { type ConfigFault, faultText, readSection, type SectionClass } from './section.js';
+import { type ConfigFault, faultText, readSections, type SectionClass } from './section.js';
 import type { ConfigEnvironment } from './sources.js';
 
 /** Where the running values came from: the server, the last good snapshot while it is away, or the files themselves. */
@@ -31,7 +31,7 @@ export class Settings {
     from: SettingsOrigin,
     private readonly log: Log,
   ) {
-    const read = classes.map((cls) => ({ cls, ...readSection(cls, environment.propertySources) }));
+    const read = readSections(classes, environment.propertySources);
     const faults = read.flatMap((part) => part.faults);
     if (faults.length > 0) throw new ConfigError(faults);
     for (const { cls, section } of read) this.live.set(cls, section);
@@ -63,7 +63,7 @@ export class Settings {
 
   /** Take over new values if every section accepts them, else keep the old and say which is wrong. */
   apply(environment: ConfigEnvironment, from: SettingsOrigin): void {
-    const read = [...this.live.keys()].map((cls) => ({ cls, ...readSection(cls, environment.propertySources) }));
+    const read = readSections([...this.live.keys()], environment.propertySources);
     const faults = read.flatMap((part) => part.faults);
     if (faults.length > 0) {
       this.log.error('configuration refused', { faults: faults.map(faultText), kept: this.revision });

@@ -22,6 +22,6 @@ export function addDevCommand(program: Command, node: string): void {
       if (inspect) throw new Error('--inspect needs a process: npx mesh dev movie-command --inspect');
       const [{ up }, { DEV_FOLD, keepUp }] = await Promise.all([import('../up/up.js'), import('./dev.js')]);
       const fold = options.unfold ? undefined : (options.fold ?? DEV_FOLD);
-      process.exit(await up({ ...options, fold, logs: true }, node, keepUp));
+      process.exit(await up({ ...options, fold, logs: true }, node, { accompany: keepUp }));
     });
 }

@@ -2,7 +2,8 @@ import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'nod
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { environment, type Environment } from '#config';
-import { DEFAULT_PORTS, takenPorts } from '../up/plan.js';
+import { DEFAULT_PORTS } from '../up/command.js';
+import { takenPorts } from '../up/plan.js';
 import { observe, type InstanceView, type Observation } from './observe.js';
 import { answer } from '../operate/print.js';
 

@@ -1,8 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { projectRoot } from '#config';
 import { until } from '#testing';
 import { Fleet } from './fleet.js';
+import { type HostSource, spawnSpare } from './source.js';
 
 /** A host as the launcher sees it: slow to load, quick to do what it is told. */
 const HOST = `
@@ -16,21 +19,26 @@ process.on('disconnect', () => process.exit(0));
 setTimeout(() => say({ say: 'loaded', failures: [] }), 300);
 `;
 
-let root: string, fleet: Fleet;
-beforeEach(async () => {
-  root = mkdtempSync(join(tmpdir(), 'cinemanzana-fleet-'));
-  writeFileSync(join(root, 'host.mjs'), HOST);
-  writeFileSync(join(root, 'spare.js'), `process.once('message', () => import('./host.mjs'));`);
-  const nothing = () => undefined;
+const SPARE = `process.once('message', () => import('./host.mjs'));`;
+
+let root: string, source: HostSource, fleet: Fleet;
+const nothing = () => undefined;
+const open = async (early?: ChildProcess) => {
   fleet = new Fleet({
     folding: [[{ name: 'a' }, { name: 'b' }]],
-    source: { node: process.execPath, flags: [], file: join(root, 'host.mjs'), root },
-    screen: 'none',
+    ...{ source, early, screen: 'none' },
     listener: { changed: nothing, note: nothing, output: nothing, moved: nothing },
   });
   fleet.start();
   fleet.launch();
   await until('all are ready', () => fleet.standings.every(({ state }) => state === 'ready'));
+};
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'cinemanzana-fleet-'));
+  writeFileSync(join(root, 'host.mjs'), HOST);
+  writeFileSync(join(root, 'spare.js'), SPARE);
+  source = { node: process.execPath, flags: [], file: join(root, 'host.mjs'), root };
+  await open();
 });
 afterEach(async () => {
   await fleet.drain();
@@ -54,6 +62,18 @@ describe('new code of one process', () => {
     expect([pidOf('a'), pidOf('b')]).not.toEqual([next, b]);
     expect(fleet.identities).toHaveLength(2);
   });
+});
+
+it('takes a Node process that was begun early for its first host, which misses no order', async () => {
+  await fleet.drain();
+  // The real one, told what to be and to launch long before it listens; the host that it becomes is ours.
+  const built = join(projectRoot, 'dist/apps/mesh/supervise/spare.js');
+  writeFileSync(join(root, 'host.js'), HOST);
+  writeFileSync(join(root, 'package.json'), JSON.stringify({ type: 'module', dependencies: {} }));
+  writeFileSync(join(root, 'spare.js'), readFileSync(built, 'utf8').replace('await wait()', 'setTimeout(wait, 200)'));
+  const early = spawnSpare(source, 'packages');
+  await open(early);
+  expect(fleet.standings.map(({ pid }) => pid)).toEqual([early.pid, early.pid]);
 });
 
 describe('a process that is taken over while new code is loaded', () => {

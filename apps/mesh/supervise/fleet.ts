@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ChildProcess } from 'node:child_process';
-import { dirname, join } from 'node:path';
-import { Group, spawnApart, type GroupListener, type HostSource, type Standing } from './group.js';
+import { Group, type GroupListener, type Standing } from './group.js';
 import type { Identity } from '../machine/identity.js';
 import type { HostOptions, Seat } from './protocol.js';
+import { type HostSource, type Spare, spawnSpare } from './source.js';
 
 /** Closed before all others: the only way in. */
 const FIRST = ['gateway'];
@@ -27,10 +27,9 @@ export interface FleetOptions {
   source: HostSource;
   screen: HostOptions['screen'];
   listener: GroupListener;
+  /** A Node process that was begun early and becomes the first host. */
+  early?: ChildProcess;
 }
-
-/** What a Node process kept ready has loaded: packages of others alone, or our rooms too. */
-type Spare = 'packages' | 'rooms';
 
 /** All groups of the mesh, and what can be done to them together. */
 export class Fleet {
@@ -45,6 +44,7 @@ export class Fleet {
 
   constructor(private readonly options: FleetOptions) {
     this.groups = options.folding.map((seats) => this.group(seats, 0));
+    if (options.early) this.keep('rooms', options.early);
   }
 
   /** Every process and instance, in the order of the groups. */
@@ -63,7 +63,7 @@ export class Fleet {
 
   /** Starts the Node processes; they load their code and wait. */
   start(): void {
-    for (const group of this.groups) group.start();
+    for (const group of this.groups) group.start(this.takeSpare('rooms'));
   }
 
   /** Lets everything run. */
@@ -171,13 +171,15 @@ export class Fleet {
     if (this.draining) return;
     const { source } = this.options;
     for (const kind of ['rooms', 'packages'] satisfies Spare[]) {
-      if (this.spares.has(kind)) continue;
-      const spare = spawnApart(source, [join(dirname(source.file), 'spare.js'), source.root, kind]);
-      this.spares.set(kind, spare);
-      spare.once('exit', () => {
-        if (this.spares.get(kind) === spare) this.spares.delete(kind);
-      });
+      if (!this.spares.has(kind)) this.keep(kind, spawnSpare(source, kind));
     }
+  }
+
+  private keep(kind: Spare, spare: ChildProcess) {
+    this.spares.set(kind, spare);
+    spare.once('exit', () => {
+      if (this.spares.get(kind) === spare) this.spares.delete(kind);
+    });
   }
 
   private takeSpare(kind: Spare): ChildProcess | undefined {

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import type { ProcessState } from '#service';
 import { identify, type Identity } from '../machine/identity.js';
 import { Backoff } from './backoff.js';
 import { hostArguments, type HostOptions, type Order, type Word } from './protocol.js';
+import { type HostSource, spawnApart } from './source.js';
 
 /** A host that has not ended this long after it was told to is killed, ms: the 15 s of a drain and a little. */
 const PATIENCE_MS = 16_000;
@@ -20,16 +21,6 @@ export interface Standing extends Omit<ProcessState, 'state' | 'pid'> {
   restarts: number;
 }
 
-/** Where hosts come from. */
-export interface HostSource {
-  node: string;
-  /** Flags of Node itself. */
-  flags: readonly string[];
-  /** The built host.js. */
-  file: string;
-  root: string;
-}
-
 /** What a group tells whoever holds it. */
 export interface GroupListener {
   /** A standing is new. */
@@ -40,17 +31,6 @@ export interface GroupListener {
   output(line: string): void;
   /** Its Node process is another one, or gone. */
   moved(): void;
-}
-
-/** A Node process with a channel to it. */
-export function spawnApart({ node, flags, root }: HostSource, args: readonly string[]): ChildProcess {
-  return spawn(node, [...flags, ...args], {
-    cwd: root,
-    // A group of its own: Ctrl-C in a terminal reaches the launcher alone, which stops the hosts in order.
-    detached: process.platform !== 'win32',
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    windowsHide: true,
-  });
 }
 
 /** Processes that share one Node process, kept alive until they are closed. */
@@ -106,7 +86,7 @@ export class Group {
   /**
    * Starts the Node process, which loads the code; nothing runs before `launch`.
    *
-   * @param spare  a process to become the host, when one is kept ready; it must not be told to launch before it has `loaded`
+   * @param spare  a process to become the host, when one is kept ready
    */
   start(spare?: ChildProcess): void {
     const args = hostArguments(this.options);

@@ -1,6 +1,10 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { DEFAULT_PORTS, type UpOptions } from './plan.js';
+import { join } from 'node:path';
+import { hostSource, spawnSpare } from '../supervise/source.js';
+import type { UpOptions } from './plan.js';
 
+/** Where the processes with a port of their own listen when nothing else is asked. */
+export const DEFAULT_PORTS = { gateway: 8080, config: 8888, discovery: 8500 };
 const HIGHEST_PORT = 65_535;
 
 function whole(text: string): number {
@@ -48,8 +52,10 @@ Examples:
   npx mesh up --json --no-demo | jq .event`,
     )
     .action(async (options: UpOptions) => {
+      // A host takes longest to load, so that begins before anything else.
+      const early = spawnSpare(hostSource(node, join(import.meta.dirname, '../../../..')), 'rooms');
       const { up } = await import('./up.js');
-      process.exit(await up(options, node));
+      process.exit(await up(options, node, { early }));
     });
   program
     .command('scale <process=count...>')

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { environment, type Environment } from '#config';
@@ -19,6 +20,8 @@ import { makeMeshSecrets } from './secrets.js';
 const DRAIN_MS = 15_000;
 /** Between two looks for the first film, ms. */
 const LOOK_MS = 100;
+/** Between two looks at our own table, ms. */
+const GLANCE_MS = 20;
 /** What the films need: the way in, a token, and the side that writes them. */
 const DEMO_NEEDS = ['gateway', 'oauth', 'movie-command'];
 /** What the chain needs besides. */
@@ -44,13 +47,14 @@ export class Launcher implements Controlled {
     private readonly env: Environment,
     private readonly runtime: Runtime,
     private readonly screen: Screen,
+    early?: ChildProcess,
   ) {
     const { dataDir } = env;
     if (!plan.databaseUrl) this.database = new Database(dataDir, (state, detail = '') => this.databaseStands(state, detail));
     if (plan.demo) this.demo = this.demonstration();
     this.fleet = new Fleet({
       folding: plan.folding.map((names) => names.map((name) => ({ name, port: plan.ports[name] }))),
-      source: plan.source,
+      ...{ source: plan.source, early },
       screen: plan.logs ? 'pretty' : 'none',
       listener: {
         changed: () => this.show(),
@@ -126,9 +130,12 @@ export class Launcher implements Controlled {
 
   private async becomeReady() {
     this.films = this.demo?.finished;
-    while (!this.stopped && !(this.fleet.isReady && (await this.canBeRead()))) await pause(LOOK_MS);
+    while (!this.stopped && !this.fleet.isReady) await pause(GLANCE_MS);
     if (this.stopped) return;
-    const administrator = await this.administrator();
+    const made = this.administrator();
+    while (!this.stopped && !(await this.canBeRead())) await pause(LOOK_MS);
+    const administrator = await made;
+    if (this.stopped) return;
     const { mesh } = this.runtime;
     this.screen.ready({
       seconds: (Date.now() - this.plan.sinceMs) / 1000,

@@ -1,8 +1,7 @@
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Environment } from '#config';
 import { quietPort } from '#postgres';
-import type { HostSource } from '../supervise/group.js';
+import { type HostSource, hostSource } from '../supervise/source.js';
 import { parseFold, unfold, type Folding } from './fold.js';
 import { isFree, portOwner, portTaken } from '../machine/ports.js';
 import { projects } from './projects.js';
@@ -44,9 +43,6 @@ export interface Plan {
   databaseUrl?: string;
   addresses: { gateway: string; config: string; consul: string };
 }
-
-/** A host's heap: a young generation this small costs no speed here and halves the memory after a load; the old one has twice what 28 folded processes need. */
-const HOST_FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=300'];
 
 /** What every other process stands on: the ways in and to each other, and who is calling. */
 const PLATFORM = ['gateway', 'config', 'discovery', 'oauth', 'user-command', 'user-query'];
@@ -98,7 +94,7 @@ export async function planOf(options: UpOptions, env: Environment, node: string)
     leftOut: all.filter((name) => !processes.includes(name)),
     folding: options.unfold ? unfold(here) : parseFold(options.fold, here),
     ports,
-    source: { node, flags: HOST_FLAGS, file: join(env.root, 'dist/apps/mesh/supervise/host.js'), root: env.root },
+    source: hostSource(node, env.root),
     // Into somebody's own database nothing is put unasked.
     demo: options.demo && env.profile === 'dev' && !databaseUrl && here.includes('movie-command'),
     logs: options.logs ?? false,
@@ -113,8 +109,6 @@ export async function planOf(options: UpOptions, env: Environment, node: string)
   };
 }
 
-/** Where the processes with a port of their own listen when nothing else is asked. */
-export const DEFAULT_PORTS = { gateway: 8080, config: 8888, discovery: 8500 };
 const FLAGS: Record<string, string> = { gateway: '--port', config: '--config-port', discovery: '--discovery-port' };
 
 /** For another's trial of a port to be over, ms. */

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { environment, type Environment } from '#config';
 import { prepareDatabase } from '#postgres';
 import { join } from 'node:path';
@@ -10,6 +11,14 @@ import { Runtime } from '../machine/runtime.js';
 /** Something that goes on beside a running mesh. @returns a function that ends it */
 export type Accompany = (launcher: Launcher, plan: Plan, env: Environment, screen: Screen) => Promise<() => void>;
 
+/** What a start may be given. */
+export interface Beside {
+  /** A Node process that was begun before all else and becomes the first host. */
+  early?: ChildProcess;
+  /** What goes on beside the mesh, such as following the sources. */
+  accompany?: Accompany;
+}
+
 /** One press of Ctrl-C arrives twice, from the terminal and from npm; two signals this far apart are two presses, ms. */
 const SAME_PRESS_MS = 500;
 /** What a shell expects of a program that a signal ended. @source POSIX.1-2024, "Exit Status for Commands" */
@@ -19,10 +28,10 @@ const EXIT = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
  * Starts the mesh, stays in front, and stops it.
  *
  * @param node  the Node that the processes run in
- * @param accompany  what goes on beside it, such as following the sources
+ * @param beside  what there is besides
  * @returns the exit code: 0 after a drain, 1 when it could not start, 130 or 143 when it was killed by a second signal
  */
-export async function up(options: UpOptions, node: string, accompany?: Accompany): Promise<number> {
+export async function up(options: UpOptions, node: string, { early, accompany }: Beside = {}): Promise<number> {
   const env = environment();
   const screen = screenFor(options);
   const plan = await planOf(options, env, node);
@@ -31,7 +40,7 @@ export async function up(options: UpOptions, node: string, accompany?: Accompany
   );
   try {
     const taken = await takenPorts(plan, env.bind);
-    if (taken.length === 0) return await run(new Launcher(plan, env, runtime, screen), plan, env, screen, accompany);
+    if (taken.length === 0) return await run(new Launcher(plan, env, runtime, screen, early), plan, env, screen, accompany);
     for (const { what, mend } of taken) screen.note(`${what}. ${mend}`);
     return 1;
   } finally {
