@@ -50,6 +50,18 @@ it('sells at once when the provider approves at once', async () => {
   expect(await moneyOf(id)).toEqual([5000, 0]);
 });
 
+it('takes how to pay for optional, as it says, and refuses what it does not know', async () => {
+  const { paths } = (await hall.mesh.http('purchase-command').get('/openapi.json').expect(200)).body;
+  const { requestBody = {} } = paths['/api/purchases/{id}/pay'].post;
+  const { method } = requestBody.content['application/json'].schema.properties;
+  expect([requestBody.required ?? false, method.anyOf.at(-1)]).toEqual([false, { type: 'null' }]);
+  const id = await hold();
+  const { body } = await hall.deed(ana, id, 'pay', { method: 1, card: '4111' }).expect(400);
+  const wrong = (body.errors as { pointer: string }[]).map(({ pointer }) => pointer);
+  expect([...new Set(wrong)].sort()).toEqual(['/card', '/method']);
+  await hall.deed(ana, id, 'pay', { method: null }).expect(200);
+});
+
 it('sends the buyer to the provider’s page and back, and sells when they have approved there', async () => {
   const id = await hold();
   const { body } = await pay(id, 'redirect').expect(202);

@@ -1,5 +1,5 @@
-import { Body, Controller, Delete, HttpCode, Inject, Param, Patch, Post, Req, Res, UseGuards } from '@nestjs/common';
-import { ApiBody, ApiExcludeEndpoint, ApiHeader, ApiOperation, ApiResponse } from '@nestjs/swagger';
+import { Controller, Delete, HttpCode, Inject, Param, Patch, Post, Req, Res, UseGuards } from '@nestjs/common';
+import { ApiExcludeEndpoint, ApiHeader, ApiOperation, ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Allow, Guest } from '#auth';
 import { mailParts, Mail, MailConfig } from '#mail';
@@ -11,7 +11,6 @@ import {
   commandService,
   Input,
   KeepsOwnAnswers,
-  readInput,
   requestOf,
   RequireIdempotencyKey,
   type Schema,
@@ -42,11 +41,6 @@ import { ErasedReaders, Letters } from './ticket/letters.js';
 import { Tickets } from './ticket/ticket.js';
 
 const ACCESS_KEY = ApiHeader({ name: 'Access-Key', description: "A guest's key, as the purchase told it", required: false });
-const PAYABLE = {
-  type: 'object',
-  properties: { returnUrl: { type: 'string', maxLength: 2000 }, method: { type: 'string', maxLength: 100 } },
-  additionalProperties: false,
-} as const;
 const whole = answerSchema(Purchase);
 const { accessKeyHash: _hidden, ...shown } = whole.properties as Record<string, Schema>;
 const WHOLE = { ...whole, properties: shown };
@@ -108,17 +102,16 @@ export class PurchaseCommandController extends CommandController(Purchase, 'purc
   @UseGuards(OwnPurchase)
   @ACCESS_KEY
   @ApiOperation({ operationId: 'purchasePay', summary: 'Pay a purchase' })
-  @ApiBody({ required: false, schema: { ...PAYABLE } })
   @Answered(200, 'Paid')
   @Answered(202, 'Being paid: the buyer goes on at `payment.redirectUrl`')
   async pay(
     @Param('id') id: string,
-    @Body() body: unknown,
+    @Input(PayChoice, { isOptional: true }) choice: PayChoice,
     @Who() who: Returner,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: Reply,
   ): Promise<PurchaseAnswer> {
-    const purchase = await this.checkout.pay(id, await readInput(PayChoice, body ?? {}), requestOf(request), who);
+    const purchase = await this.checkout.pay(id, choice, requestOf(request), who);
     if (purchase.state === 'paying') void reply.status(202);
     return answerOf(purchase);
   }
