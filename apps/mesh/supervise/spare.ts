@@ -10,6 +10,9 @@ const HEAVY = /^(@nestjs\/(common|core|microservices|passport|platform-fastify|s
  * without the seconds that takes.
  */
 async function wait() {
+  // Whoever began it may be gone before it has loaded.
+  const leave = () => process.exit(0);
+  process.on('disconnect', leave);
   const root = process.argv[2] ?? '.';
   const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     dependencies: Record<string, string>;
@@ -18,8 +21,6 @@ async function wait() {
     await import(name).catch(() => undefined); // the host will say what is wrong with it
   }
   if (process.argv[3] === 'rooms') await import('#resource').catch(() => undefined);
-  const leave = () => process.exit(0);
-  process.on('disconnect', leave);
   process.once('message', (args: string[]) => {
     keepOrders();
     process.argv.splice(2, Infinity, ...args);

@@ -54,6 +54,7 @@ Examples:
     .action(async (options: UpOptions) => {
       // A host takes longest to load, so that begins before anything else.
       const early = spawnSpare(hostSource(node, join(import.meta.dirname, '../../../..')), 'rooms');
+      process.once('exit', () => early.kill('SIGKILL')); // a start that fails leaves nothing
       const { up } = await import('./up.js');
       process.exit(await up(options, node, { early }));
     });

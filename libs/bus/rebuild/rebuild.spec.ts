@@ -30,7 +30,12 @@ const standing = async () =>
   (
     await bench.reader.query<{ state: string; done: string; note: string | null }>(`SELECT * FROM bus.rebuild_of('seen-query')`)
   )[0]!;
-const untilRebuilt = () => until('it is rebuilt', async () => (await standing()).state === 'done', 20_000);
+/** @throws Error at once when it has failed, and with how far it is when it takes too long */
+async function untilRebuilt(): Promise<void> {
+  const isOver = async () => ['done', 'failed'].includes((await standing()).state);
+  await until('it is rebuilt', isOver, 20_000).catch(() => undefined);
+  expect(await standing()).toMatchObject({ state: 'done', note: null });
+}
 const indexes = () =>
   bench.reader.query(
     `SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'film_view' AND schemaname = 'seen_query' ORDER BY 1`,
