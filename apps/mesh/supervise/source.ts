@@ -11,8 +11,8 @@ export interface HostSource {
   root: string;
 }
 
-/** A host's heap: with a smaller young generation a start takes a tenth more of the processor; the old one has twice what 28 folded processes need. */
-const FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=300'];
+/** A host's heap: a young generation of 8 MB would make a start 3 % quicker and the mesh 24 MB larger; the old one has twice what 28 folded processes need. */
+const FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=300'];
 
 /** Hosts as they are built under `root`. */
 export const hostSource = (node: string, root: string): HostSource => ({
