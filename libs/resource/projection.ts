@@ -43,17 +43,12 @@ class Projecting {
 
   /** Of each row what became of it in the end; those with the same columns in one statement. */
   readonly all = async (tx: EntityManager, projected: readonly Projected[]): Promise<void> => {
-    const alike = new Map<string, object[]>();
+    const rows: object[] = [];
     for (const { event, row } of inTheEnd(projected)) {
-      if (row === null) {
-        await this.remove(tx, event);
-        continue;
-      }
-      const full = this.full(row, event);
-      const names = Object.keys(full).map(quoted).join(', ');
-      alike.set(names, [...(alike.get(names) ?? []), full]);
+      if (row === null) await this.remove(tx, event);
+      else rows.push(this.full(row, event));
     }
-    for (const [names, rows] of alike) await this.put(tx, names.split(', '), rows);
+    for (const alike of Map.groupBy(rows, (row) => Object.keys(row).join()).values()) await this.put(tx, alike);
   };
 
   /** A field without a value is cleared, not kept. */
@@ -62,8 +57,9 @@ class Projecting {
     return { ...Object.fromEntries(fields.map(([name, value]) => [name, value ?? null])), id: key, version, removed: false };
   }
 
-  /** Put rows in place, unless the view has that version of one or a newer one. */
-  private async put(tx: EntityManager, names: readonly string[], rows: readonly object[]): Promise<void> {
+  /** Put rows of the same columns in place, unless the view has that version of one or a newer one. */
+  private async put(tx: EntityManager, rows: readonly object[]): Promise<void> {
+    const names = Object.keys(rows[0]!).map(quoted);
     // What comes late is not even tried: it may be of an older shape that the columns no longer take.
     await tx.query(
       `INSERT INTO ${this.table} AS v (${names.join(', ')}) SELECT ${names.join(', ')} FROM json_populate_recordset(NULL::${this.table}, $1) new

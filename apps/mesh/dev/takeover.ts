@@ -1,7 +1,7 @@
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { environment } from '#config';
 import { Group, type GroupListener } from '../supervise/group.js';
+import { hostSource } from '../supervise/source.js';
 import { projects } from '../up/projects.js';
 import { runningMesh, type MeshFile } from '../machine/runtime.js';
 import { askLauncher, takeOver, type ControlAddress } from '../wire/control.js';
@@ -35,7 +35,7 @@ export async function takeOverOne({ name, inspect, node }: TakeOver): Promise<nu
   const flags =
     inspect === undefined || inspect === false ? [] : [`--inspect${typeof inspect === 'string' ? `=${inspect}` : ''}`];
   const port = ownPort(name, mesh);
-  const source = { node, flags, file: join(root, 'dist/apps/mesh/supervise/host.js'), root };
+  const source = { ...hostSource(node, root), flags };
   const ready = Promise.withResolvers<void>();
   const listener: GroupListener = {
     changed: ({ state, waitingFor }) => {
